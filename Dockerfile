@@ -1,0 +1,24 @@
+# One image for the API and the worker: `tracesvc api` (the default) or `tracesvc worker`.
+FROM python:3.11-slim AS build
+WORKDIR /build
+COPY requirements.lock requirements-dev.lock ./
+RUN sed -n '/^uv==/,/# via/p' requirements-dev.lock > uv.lock \
+    && pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r uv.lock \
+    && python -m venv --without-pip /opt/tracesvc \
+    && uv pip install --python /opt/tracesvc/bin/python --no-cache --compile-bytecode \
+        --require-hashes -r requirements.lock
+COPY pyproject.toml LICENSE ./
+COPY src src
+RUN uv pip install --python /opt/tracesvc/bin/python --no-cache --compile-bytecode --no-deps .
+
+FROM python:3.11-slim
+# A named volume on /data starts with the owner that the folder has here.
+RUN useradd --system --uid 10001 --no-create-home tracesvc && install -d -o tracesvc /data
+COPY --from=build /opt/tracesvc /opt/tracesvc
+ENV PATH="/opt/tracesvc/bin:$PATH" \
+    PYTHONUNBUFFERED=1 \
+    TRACE_DATA_DIR=/data
+USER tracesvc
+WORKDIR /data
+EXPOSE 8000
+CMD ["tracesvc", "api", "--host", "0.0.0.0", "--port", "8000"]

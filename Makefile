@@ -1,0 +1,98 @@
+# Everything a developer does here. Each target sets up what it needs, in .venv; `make` alone explains itself.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+PYTHON ?=
+TEST_WORKERS ?= 2
+TEST_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+SOAK_ROUNDS ?= 10
+LOCK_ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CHECKS := check-format check-lint check-types check-imports check-compose check-tree
+.PHONY: help setup demo up test check $(CHECKS) bench soak fmt lock clean
+
+help: ## this list
+	@printf 'tracesvc: make TARGET\n\n'
+	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+
+setup: $(STAMP) ## make .venv with everything at the locked versions (PYTHON=python3.12 picks one)
+
+demo: setup ## trace 114,000 sample containers end to end, then serve (DEMO_ARGS=--once ends there)
+	$(BIN)/tracesvc demo $(DEMO_ARGS)
+
+up: setup ## serve: API, workers and an embedded Valkey
+	$(BIN)/tracesvc up
+
+test: setup ## all tests (TEST_WORKERS=2, TEST_ARGS="-k stream")
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
+check: $(CHECKS) ## format, lint, types, import contracts, compose file, and what checks/ looks at
+check-format: setup
+	$(BIN)/ruff format --check .
+check-lint: setup
+	$(BIN)/ruff check .
+check-types: setup
+	$(BIN)/mypy
+check-imports: setup
+	$(BIN)/lint-imports
+check-compose: setup
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+check-tree: setup
+	$(BIN)/python -m checks
+
+bench: setup ## measure against the obvious design and the limits, into bench/results.md (BENCH_ARGS)
+	$(BIN)/python -m bench.run $(BENCH_ARGS)
+
+soak: setup ## the demo SOAK_ROUNDS times over (10); stops at the first one that does not reconcile
+	for round in $$(seq $(SOAK_ROUNDS)); do \
+	    printf '== round %s of %s\n' "$$round" '$(SOAK_ROUNDS)'; \
+	    $(BIN)/tracesvc demo --once $(DEMO_ARGS) || exit 1; \
+	done
+
+fmt: setup ## format, repair what ruff can, write .env.example and docs/settings.md again
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/python -m checks.settings_docs --write
+
+# The universal resolution holds for every system and every Python from 3.11 on.
+COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --extra embedded --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS)
+
+lock: $(BIN)/uv ## resolve pyproject.toml into requirements*.lock (LOCK_ARGS=--upgrade: newest versions)
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove .venv, caches and build output
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): $(BIN)/uv requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# uv itself comes by pip at the locked version, checked against its hashes too.
+$(BIN)/uv: | $(BIN)/python
+	sed -n '/^uv==/,/# via/p' requirements-dev.lock > $(VENV)/uv.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(VENV)/uv.lock
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.11 python3.12 python3.13 python3.14; do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        printf 'Making %s with %s\n' '$(VENV)' "$$("$$python" --version)"; \
+	        exec "$$python" -m venv --clear $(VENV); \
+	    fi; \
+	done; \
+	printf '%s\n' 'No Python 3.11 or newer with the venv module was found, so nothing can be set up.' \
+	    'Install one (Debian: apt-get install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3' >&2; \
+	exit 1

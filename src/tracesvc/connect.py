@@ -1,0 +1,67 @@
+"""Making the clients that the composition roots share, from settings."""
+
+from __future__ import annotations
+
+import asyncio
+
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from tracesvc.catalogue import Catalogue
+from tracesvc.errors import SettingsError
+from tracesvc.fetch import EventFetcher, FetchLimits
+from tracesvc.queue import QueueLimits
+from tracesvc.results.cache import EventCache
+from tracesvc.results.keys import Keys
+from tracesvc.settings import Settings
+from tracesvc.sources.base import Source
+
+CACHE_MAX_UNIT_BYTES = 8 * 1024 * 1024
+POOL_WAIT_SECONDS = 20
+CONNECT_SECONDS = 0.8
+SOCKET_SECONDS = 15
+
+
+def connect_redis(settings: Settings) -> Redis:
+    """A client over a bounded pool; connects when first used. Raises `SettingsError` for a bad address."""
+    if not settings.redis_url:
+        raise SettingsError("TRACE_REDIS_URL is empty. Give one, or run `tracesvc up`, which brings its own Redis.")
+    try:
+        pool = BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=settings.trace_redis_max_connections,
+            timeout=POOL_WAIT_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=SOCKET_SECONDS,
+            health_check_interval=30,
+        )
+    except ValueError as error:
+        raise SettingsError("TRACE_REDIS_URL is no address of the form redis://, rediss:// or unix://.") from error
+    return Redis(connection_pool=pool)
+
+
+def queue_limits(settings: Settings) -> QueueLimits:
+    """The queue's part of the settings."""
+    return QueueLimits(
+        queue=settings.trace_redis_prefix + settings.trace_worker_queue,
+        workers=settings.trace_worker_queue,
+        job_seconds=settings.trace_job_timeout_seconds,
+        ttl_seconds=settings.trace_job_ttl_seconds,
+        most=settings.trace_queue_max_jobs,
+        most_of_caller=settings.trace_caller_max_jobs,
+    )
+
+
+def open_fetcher(
+    settings: Settings, source: Source, catalogue: Catalogue, redis: Redis | None, slots: asyncio.Semaphore
+) -> EventFetcher:
+    """The fetcher with the event cache, or without one where there is no Redis."""
+    limits = FetchLimits(
+        line_rows=settings.trace_stream_batch_size,
+        round_trip_rows=settings.db_slow_fetchmany_size,
+        cache_skip_cids=settings.event_fetcher_cache_skip_cid_threshold,
+        cache_max_bytes=min(CACHE_MAX_UNIT_BYTES, settings.trace_event_cache_max_bytes),
+    )
+    cache = None
+    if redis is not None and settings.trace_event_cache_max_bytes:
+        cache = EventCache(redis, Keys(settings.trace_redis_prefix), settings.trace_event_cache_max_bytes)
+    return EventFetcher(source, catalogue, limits, slots, cache)

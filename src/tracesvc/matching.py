@@ -1,0 +1,78 @@
+"""Rows that name their containers in a comma list: matched to container ids by whole ids (domain.md, 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
+
+from tracesvc.catalogue import Domain
+
+MEMORY_LIMIT: Final = "256MB"
+_PAIRS: Final = """
+    SELECT DISTINCT b.* EXCLUDE (row_id), w.id AS "{container}"
+    FROM (SELECT *, row_number() OVER () AS row_id, unnest(string_split("{list}", ',')) AS part FROM batch) AS b
+    JOIN wanted AS w ON w.id = trim(b.part)
+"""
+
+
+async def match_lists(
+    batches: AsyncIterator[RecordBatch], spec: Domain, container_ids: Sequence[str], batch_size: int
+) -> AsyncIterator[RecordBatch]:
+    """One row per input row and matched container, in the domain's order.
+
+    Matched rows wait for their order in a temporary DuckDB file, under a memory limit, so that what is held
+    does not grow with the number of matches.
+    """
+    with tempfile.TemporaryDirectory(prefix="tracesvc-") as folder:
+        matcher = _Matcher(Path(folder), spec)
+        try:
+            await asyncio.to_thread(matcher.want, container_ids)
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    await asyncio.to_thread(matcher.take, batch)
+            reader = await asyncio.to_thread(matcher.ordered)
+            while reader and (found := await asyncio.to_thread(next, reader, None)) is not None:
+                for start in range(0, found.num_rows, batch_size):
+                    yield found.slice(start, min(batch_size, found.num_rows - start))
+        finally:
+            await asyncio.to_thread(matcher.close)
+
+
+class _Matcher:
+    def __init__(self, folder: Path, spec: Domain) -> None:
+        self._con = duckdb.connect(str(folder / "matches.duckdb"), config={"memory_limit": MEMORY_LIMIT, "threads": 1})
+        self._spec = spec
+        self._empty = True
+
+    def want(self, container_ids: Sequence[str]) -> None:
+        ids = Table.from_pydict({"id": Array(list(container_ids), type=DataType.string())})
+        self._con.register("ids", ids)
+        self._con.execute("CREATE TABLE wanted AS SELECT DISTINCT id FROM ids")
+        self._con.unregister("ids")
+
+    def take(self, batch: RecordBatch) -> None:
+        self._con.register("batch", Table.from_batches([batch]))
+        container = self._spec.columns[-1].name
+        verb = "CREATE TABLE matched AS" if self._empty else "INSERT INTO matched"
+        pairs = _PAIRS.format(container=container, list=self._spec.list_column)
+        self._con.execute(f"{verb} SELECT DISTINCT * EXCLUDE (part) FROM ({pairs})")
+        self._con.unregister("batch")
+        self._empty = False
+
+    def ordered(self) -> RecordBatchReader | None:
+        if self._empty:
+            return None
+        first = ("CONTAINERID", "CREATEDATE")
+        names = [*first, *(column.name for column in self._spec.columns if column.name not in first)]
+        order = ", ".join(f'"{name}" ASC NULLS LAST' for name in names)
+        return RecordBatchReader.from_stream(self._con.sql(f"SELECT * FROM matched ORDER BY {order}"))
+
+    def close(self) -> None:
+        self._con.close()

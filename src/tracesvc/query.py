@@ -1,0 +1,190 @@
+"""The question: what a caller may ask, in one normal form, and whether it is answered at once or as a job.
+
+The rules are protocol.md's, section 1.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import date
+from typing import Any, Final, Literal, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator, model_validator
+
+from tracesvc.errors import CidLimitExceeded, InvalidParams, QueueUnavailable
+
+MSD: Final = "mid_section_defect"
+MAX_ID_CHARACTERS: Final = 64
+MAX_REPORTED_ERRORS: Final = 20
+MAX_MESSAGE_CHARACTERS: Final = 300
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+DomainsOf = Callable[[str, Mapping[str, object]], tuple[str, ...]]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Seeds(_Strict):
+    """Where a trace starts when it is not given container ids (domain.md, 5)."""
+
+    resolve_type: Literal["lot_id", "wafer_lot", "work_order", "gd_work_order", "gd_lot_id", "serial_number"]
+    values: list[StrictStr] = Field(min_length=1)
+
+
+class MsdParams(_Strict):
+    """What a mid-section defect analysis asks (domain.md, 5 and 7)."""
+
+    mode: Literal["date_range", "container"] = "date_range"
+    direction: Literal["backward", "forward"] = "backward"
+    station: StrictStr | None = Field(default=None, max_length=64)
+    start_date: date | None = None
+    end_date: date | None = None
+    resolve_type: Literal["lot_id", "wafer_lot", "work_order"] | None = None
+    values: list[StrictStr] = []
+    loss_reasons: list[StrictStr] = []
+    pj_types: list[StrictStr] = []
+    packages: list[StrictStr] = []
+
+
+class Lineage(_Strict):
+    """A lineage that the client holds already; without it the containers stand for themselves."""
+
+    ancestors: dict[str, list[StrictStr]] = {}
+    children_map: dict[str, list[StrictStr]] = {}
+    seed_roots: dict[str, StrictStr | None] = {}
+
+
+class TraceQuery(_Strict):
+    """One trace, normalised: ids trimmed, without blanks and duplicates, in the order given."""
+
+    profile: StrictStr = Field(max_length=64)
+    container_ids: list[StrictStr] = []
+    domains: list[StrictStr] | None = Field(default=None, min_length=1, max_length=64)
+    params: dict[str, Any] = {}
+    seed_container_ids: list[StrictStr] = []
+    lineage: Lineage | None = None
+    seeds: Seeds | None = None
+
+    @field_validator("container_ids", "seed_container_ids")
+    @classmethod
+    def _normal_ids(cls, ids: list[str]) -> list[str]:
+        normal = list(dict.fromkeys(filter(None, map(str.strip, ids))))
+        if _FORBIDDEN.search("".join(normal)):
+            at = next(i for i, value in enumerate(ids) if _FORBIDDEN.search(value.strip()))
+            message = f"id number {at} holds a control character or a lone surrogate"
+            raise ValueError(message)
+        if any(len(value) > MAX_ID_CHARACTERS for value in normal):
+            at = next(i for i, value in enumerate(ids) if len(value.strip()) > MAX_ID_CHARACTERS)
+            message = f"id number {at} is longer than {MAX_ID_CHARACTERS} characters"
+            raise ValueError(message)
+        return normal
+
+    @field_validator("domains")
+    @classmethod
+    def _unique(cls, domains: list[str] | None) -> list[str] | None:
+        return None if domains is None else list(dict.fromkeys(domains))
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.profile != MSD and self.params:
+            message = f"only the profile {MSD} takes params"
+            raise ValueError(message)
+        if self.seeds is not None and self.container_ids:
+            message = "give either container_ids or seeds, not both"
+            raise ValueError(message)
+        return self
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """The domains asked; `parse_query` has filled in the profile's."""
+        return tuple(self.domains or ())
+
+    def digest(self, owner: str) -> str:
+        """SHA-256 of the normalised question and who asks it: equal for equal questions, ids as a set."""
+        body = self.model_dump(mode="json")
+        body["container_ids"] = sorted(self.container_ids)
+        body["seed_container_ids"] = sorted(self.seed_container_ids)
+        return hashlib.sha256(orjson.dumps([owner, body], option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def parse_query(body: bytes, *, profiles: Collection[str], domains: Collection[str], defaults: DomainsOf) -> TraceQuery:
+    """Read and normalise a request body; raises `InvalidParams` with `errors` that point at each fault."""
+    try:
+        query = TraceQuery.model_validate_json(body)
+        if query.params:
+            query = query.model_copy(update={"params": MsdParams.model_validate(query.params).model_dump(mode="json")})
+    except (ValidationError, RecursionError) as error:
+        raise invalid(error) from None
+    if query.profile not in profiles:
+        raise _fault(("profile",), f"unknown profile; one of {', '.join(profiles)}", "unknown_profile")
+    unknown = [index for index, name in enumerate(query.domain_names) if name not in domains]
+    if unknown:
+        raise _fault(("domains", unknown[0]), f"unknown domain; any of {', '.join(domains)}", "unknown_domain")
+    if not query.container_ids and query.seeds is None:
+        raise _fault(("container_ids",), "no container id is left after trimming and dropping blanks", "no_ids")
+    if query.domains is None:
+        query = query.model_copy(update={"domains": list(defaults(query.profile, query.params))})
+    return query
+
+
+def invalid(error: ValidationError | RecursionError) -> InvalidParams:
+    """The 422 for what pydantic found: `loc`, `msg`, `type` of each fault, never the input itself."""
+    if isinstance(error, RecursionError):
+        return _fault((), "the JSON is nested too deeply", "json_invalid")
+    found = [
+        {
+            "loc": [part if isinstance(part, int) else part[:MAX_ID_CHARACTERS] for part in e["loc"]],
+            "msg": e["msg"][:MAX_MESSAGE_CHARACTERS],
+            "type": e["type"],
+        }
+        for e in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+    return InvalidParams(_summary(found), errors=found[:MAX_REPORTED_ERRORS])
+
+
+def _fault(loc: tuple[str | int, ...], message: str, kind: str) -> InvalidParams:
+    found = [{"loc": list(loc), "msg": message, "type": kind}]
+    return InvalidParams(_summary(found), errors=found)
+
+
+def _summary(errors: list[dict[str, Any]]) -> str:
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"]) or "body"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{where}: {first['msg']}{more}"
+
+
+class Admission(enum.Enum):
+    """How a trace is answered."""
+
+    JOB = "job"
+    AT_ONCE = "at once"
+
+
+def admit(
+    query: TraceQuery, *, jobs_available: bool, prefer_async: bool, async_threshold: int, at_once_limit: int
+) -> Admission:
+    """The admission table of protocol.md, section 1: the first row that fits.
+
+    Raises `QueueUnavailable` or `CidLimitExceeded`; nothing has touched the source then.
+    """
+    count = len(query.container_ids)
+    wants_job = query.seeds is not None or query.profile == MSD or prefer_async or count > async_threshold
+    if wants_job and jobs_available:
+        return Admission.JOB
+    if query.seeds is not None:
+        raise QueueUnavailable("A trace from seeds runs as a job, and no worker serves the queue now. Try again soon.")
+    if count <= async_threshold or count <= at_once_limit or query.profile == MSD:
+        return Admission.AT_ONCE
+    raise CidLimitExceeded(
+        f"{count} containers are more than the {at_once_limit} that are answered without a worker, and no worker "
+        "serves the queue now. Ask for fewer, or try again when workers run.",
+        cid_count=count,
+        limit=at_once_limit,
+    )

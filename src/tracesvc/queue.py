@@ -1,0 +1,208 @@
+"""The client side of the queue: submit, single flight, cancel, and who works.
+
+arq only carries the job id from here to some worker; the question and all state are in the job's own keys.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from typing import Any, Final, NamedTuple
+
+import orjson
+from arq.connections import ArqRedis
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from tracesvc import clock
+from tracesvc.errors import JobNotFound, QueueFull, StoreFull
+from tracesvc.query import TraceQuery
+from tracesvc.results.codec import compress, inflate
+from tracesvc.results.keys import JobKeys, Keys
+from tracesvc.results.lease import script
+from tracesvc.results.status import JobStatus, read_status
+
+JOB_FUNCTION: Final = "run_trace"
+ID_BYTES: Final = 18
+SILENT_SECONDS: Final = 15
+CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled."}
+RETRY_AFTER: Final = {"Retry-After": "10"}
+
+
+def serialize(message: dict[str, Any]) -> bytes:
+    """arq's messages as JSON (its own default would be pickle)."""
+    return orjson.dumps(message, default=str)
+
+
+def deserialize(data: bytes) -> dict[str, Any]:
+    """The inverse of `serialize`."""
+    message: dict[str, Any] = orjson.loads(data)
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How long a job and its result may live, how many there may be, and where they are queued."""
+
+    queue: str
+    workers: str
+    job_seconds: int
+    ttl_seconds: int
+    most: int
+    most_of_caller: int
+
+    @property
+    def running_ttl_seconds(self) -> int:
+        """TTL of a job's keys until it ends: it may wait and run as long as a job may run, each."""
+        return 2 * self.job_seconds + self.ttl_seconds
+
+
+class Submitted(NamedTuple):
+    """A job that answers the question; `deduplicated` when it was there already."""
+
+    job_id: str
+    deduplicated: bool
+
+
+class JobQueue:
+    """Submits, finds and cancels jobs."""
+
+    def __init__(self, redis: Redis, keys: Keys, limits: QueueLimits) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._limits = limits
+        self._arq = ArqRedis(
+            connection_pool=redis.connection_pool,
+            job_serializer=serialize,
+            job_deserializer=deserialize,
+            default_queue_name=limits.queue,
+        )
+        self._submit = redis.register_script(script("submit.lua"))
+        self._cancel = redis.register_script(script("cancel.lua"))
+
+    async def workers(self) -> dict[str, float]:
+        """Workers of the queue that announced themselves lately: name to seconds since."""
+        now = time.time()
+        found = await self._redis.zrangebyscore(
+            self._keys.workers(self._limits.workers), now - SILENT_SECONDS, "+inf", withscores=True
+        )
+        return {name.decode(): round(max(0.0, now - at), 1) for name, at in found}
+
+    async def submit(
+        self, query: TraceQuery, owner: str, *, batch_size: int, fresh_seconds: int, renew: bool
+    ) -> Submitted:
+        """Queue a trace, or give the job that answers it already. Raises `QueueFull`, `StoreFull`."""
+        job_id = f"trace-evt-{secrets.token_urlsafe(ID_BYTES)}"
+        job, digest = self._keys.job(job_id), query.digest(owner)
+        now = clock.now()
+        now_ms = int(now.timestamp() * 1000)
+        ttl = self._limits.running_ttl_seconds
+        fields = {
+            "status": "queued",
+            "stage": "events",
+            "profile": query.profile,
+            "cid_count": len(query.container_ids),
+            "domains": json.dumps(query.domain_names),
+            "batch_size": batch_size,
+            "created_at": clock.to_text(now),
+            "expires_ms": now_ms + ttl * 1000,
+            "owner": owner,
+            "digest": digest,
+        }
+        ask = {
+            "job": job_id,
+            "now_ms": now_ms,
+            "ttl": ttl,
+            "fresh_ms": fresh_seconds * 1000,
+            "renew": renew,
+            "deadline_ms": now_ms + 2000 * self._limits.job_seconds,
+            "most": self._limits.most,
+            "most_of_caller": self._limits.most_of_caller,
+            "meta_before": job.meta.removesuffix(f"{job_id}:meta"),
+            "meta_after": ":meta",
+            "fields": [str(part) for pair in fields.items() for part in pair],
+        }
+        names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
+        names += [self._keys.active(), self._keys.active(owner)]
+        request = compress(query.model_dump_json().encode())
+        outcome, found = await self._call(self._submit, names, [json.dumps(ask), request])
+        if outcome in {"queue full", "caller full"}:
+            raise self._full(outcome)
+        if outcome == "new":
+            await self._arq.enqueue_job(JOB_FUNCTION, job_id, _job_id=f"{job_id}:1", _queue_name=self._limits.queue)
+        return Submitted(found, outcome == "same")
+
+    async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str, str]:  # noqa: ANN401 - redis types no script
+        try:
+            first, second = await script(keys=list(names), args=list(args))
+        except ResponseError as error:
+            if "OOM" not in str(error):
+                raise
+            message = "Redis has no memory left for another job. Wait for results to expire, or give it more memory."
+            raise StoreFull(message) from error
+        return first.decode(), second.decode()
+
+    def _full(self, outcome: str) -> QueueFull:
+        if outcome == "queue full":
+            return QueueFull(f"{self._limits.most} jobs wait or run already. Try again soon.", headers=RETRY_AFTER)
+        message = f"You have {self._limits.most_of_caller} jobs waiting or running. Wait for one, or cancel one."
+        return QueueFull(message, headers=RETRY_AFTER)
+
+    async def load(self, job_id: str) -> TraceQuery | None:
+        """The question of a job, or None when it is gone."""
+        stored = await self._redis.get(self._keys.job(job_id).request)
+        return None if stored is None else TraceQuery.model_validate_json(inflate(stored))
+
+    async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
+        """The caller's jobs that still exist, newest first."""
+        name = self._keys.jobs_of(owner)
+        found: list[JobStatus] = []
+        for raw in await self._redis.zrevrange(name, 0, -1):
+            try:
+                found.append(await read_status(self._redis, self._keys.job(raw.decode())))
+            except JobNotFound:
+                await self._redis.zrem(name, raw)
+            if len(found) == limit:
+                break
+        return found
+
+    async def cancel(self, job_id: str) -> tuple[str, bool]:
+        """Mark the job: its status before ('' for none), and whether a worker still holds it."""
+        job = self._keys.job(job_id)
+        names = [job.meta, job.log, job.lease]
+        before, held = await self._call(self._cancel, names, [job_id, json.dumps(CANCELLED), self._keys.bell])
+        if before == "queued":
+            await self._redis.zrem(self._limits.queue, f"{job_id}:1")
+            await self._redis.delete(f"arq:job:{job_id}:1")
+        return before, bool(held)
+
+    async def forget(self, status: JobStatus) -> None:
+        """Delete every key of a job that has ended."""
+        job = self._keys.job(status.job_id)
+        await self._redis.delete(*job_keys(job, status))
+        await self.settle(status.job_id, status.owner)
+        await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
+        flight = self._keys.flight(status.fields.get("digest", ""))
+        if await self._redis.get(flight) == status.job_id.encode():
+            await self._redis.delete(flight)
+        await self._redis.publish(self._keys.bell, status.job_id)
+
+    async def settle(self, job_id: str, owner: str) -> None:
+        """The job no longer waits or runs: it counts against no limit."""
+        await self._redis.zrem(self._keys.active(), job_id)
+        await self._redis.zrem(self._keys.active(owner), job_id)
+
+
+def job_keys(job: JobKeys, status: JobStatus) -> list[str]:
+    """The names of all keys of a job, from its status."""
+    names = [job.meta, job.request, job.log, job.lease, job.legacy]
+    for domain in status.domains:
+        names += [job.index(domain), job.coverage(domain)]
+        names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
+    return names
+
+

@@ -1,0 +1,1 @@
+"""A job's result in Redis: keys, commit, reading it as a stream, as pages, or whole."""

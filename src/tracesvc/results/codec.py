@@ -1,0 +1,41 @@
+"""Lines to zstd frames and back: one frame a line, made once, then only moved."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+import zstandard
+
+MAGIC: Final = b"\x28\xb5\x2f\xfd"
+# On a records line of 1.72 MB (5000 x 17) level 1 took 1.5 ms for 107.9 kB, level 3 2.2 ms for 106.8 kB.
+LEVEL: Final = 1
+
+
+class Frame(NamedTuple):
+    """A compressed line with what proves it: hex SHA-256 of the line without its newline, and of the frame."""
+
+    data: bytes
+    line_digest: str
+    frame_digest: str
+
+
+def pack(line: bytes) -> Frame:
+    """Compress `line` (without newline; the frame holds it with one) and take its digests. Releases the GIL."""
+    data = compress(line + b"\n")
+    return Frame(data, hashlib.sha256(line).hexdigest(), hashlib.sha256(data).hexdigest())
+
+
+def compress(data: bytes) -> bytes:
+    """One zstd frame; its window stays within 8 MiB, the most that browsers take."""
+    return zstandard.ZstdCompressor(level=LEVEL).compress(data)
+
+
+def inflate(frame: bytes) -> bytes:
+    """What `compress` was given; raises `zstandard.ZstdError` when the frame is damaged."""
+    return zstandard.ZstdDecompressor().decompress(frame)
+
+
+def is_intact(frame: bytes, length: int, frame_digest: str) -> bool:
+    """Whether a stored frame is, byte for byte, the one that was committed."""
+    return len(frame) == length and hashlib.sha256(frame).hexdigest() == frame_digest

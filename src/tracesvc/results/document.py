@@ -1,0 +1,65 @@
+"""A result as one JSON document (protocol.md, 3), written as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import orjson
+
+from tracesvc.lines import AggregationLine, DomainEndLine, DomainStartLine, ErrorLine, rows_of
+from tracesvc.results.pieces import Pieces, Records
+
+PARTIAL = "EVENTS_PARTIAL_FAILURE"
+
+
+async def to_document(pieces: Pieces) -> AsyncIterator[bytes]:
+    """The whole result from its pieces, in bounded memory. A stream that breaks off still closes the document."""
+    writer = _Writer()
+    yield b'{"stage":"events","results":{'
+    async for piece in pieces:
+        if data := writer.write(piece):
+            yield data
+    yield writer.close()
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._domains = 0
+        self._open: str | None = None
+        self._rows = 0
+        self._failed: list[str] = []
+        self._code: str | None = None
+        self._aggregation: object = None
+
+    def write(self, piece: object) -> bytes:
+        if isinstance(piece, Records):
+            line = piece.line()
+            rows = rows_of(line)[1:-1]
+            comma = b"," if self._rows else b""
+            self._rows += 1
+            return comma + rows
+        if isinstance(piece, DomainStartLine):
+            self._open, self._rows = piece.domain, 0
+            self._domains += 1
+            comma = "," if self._domains > 1 else ""
+            return f'{comma}"{piece.domain}":{{"data":['.encode()
+        if isinstance(piece, DomainEndLine):
+            self._open = None
+            if piece.status != "ok":
+                self._failed.append(piece.domain)
+                self._code = self._code or PARTIAL
+            return f'],"count":{piece.count},"total":{piece.count}}}'.encode()
+        if isinstance(piece, ErrorLine):
+            self._code = piece.code
+        elif isinstance(piece, AggregationLine):
+            self._aggregation = piece.data
+        return b""
+
+    def close(self) -> bytes:
+        """The end of the document; a domain that was cut off is closed without claiming a total."""
+        cut = b""
+        if self._open is not None:
+            self._failed.append(self._open)
+            cut = b'],"count":null,"total":null}'
+        tail = {"aggregation": self._aggregation, "failed_domains": self._failed, "code": self._code}
+        return cut + b"}," + orjson.dumps(tail)[1:]

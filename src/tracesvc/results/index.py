@@ -1,0 +1,47 @@
+"""Where a domain's chunks are: one entry a chunk, in the log and in the domain's index."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+from redis.asyncio import Redis
+
+from tracesvc.results.keys import JobKeys
+
+
+class ChunkEntry(NamedTuple):
+    """One stored line: its number, its first record's offset, its records, and what proves its frame."""
+
+    batch: int
+    offset: int
+    count: int
+    length: int
+    frame_digest: str
+    line_digest: str
+
+    def to_text(self) -> str:
+        """As it stands in log and index."""
+        return ":".join(map(str, self))
+
+    @classmethod
+    def from_text(cls, text: bytes) -> Self:
+        """The inverse of `to_text`."""
+        batch, offset, count, length, frame_digest, line_digest = text.decode().split(":")
+        return cls(int(batch), int(offset), int(count), int(length), frame_digest, line_digest)
+
+
+async def read_index(redis: Redis, keys: JobKeys, domain: str) -> list[ChunkEntry]:
+    """All committed chunks of a domain, in batch order."""
+    members = await redis.zrange(keys.index(domain), 0, -1)
+    return [ChunkEntry.from_text(member) for member in members]
+
+
+async def find_chunks(redis: Redis, keys: JobKeys, domain: str, offset: int, limit: int) -> list[ChunkEntry]:
+    """The chunks that overlap records [offset, offset + limit): two range reads, whatever the offset."""
+    name = keys.index(domain)
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.zrange(name, offset, 0, desc=True, byscore=True, offset=0, num=1)  # type: ignore[arg-type]
+        pipe.zrange(name, f"({offset}", f"({offset + limit}", byscore=True)  # type: ignore[arg-type]
+        before, inside = await pipe.execute()
+    entries = [ChunkEntry.from_text(member) for member in [*before, *inside]]
+    return [entry for entry in entries if entry.offset + entry.count > offset]

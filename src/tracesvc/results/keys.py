@@ -1,0 +1,102 @@
+"""Every key that tracesvc keeps in Redis, and how long it lives (protocol.md, 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CACHE_NAMESPACE = "trace:cache:events"
+
+
+@dataclass(frozen=True, slots=True)
+class JobKeys:
+    """The keys of one job."""
+
+    prefix: str
+    job_id: str
+
+    @property
+    def base(self) -> str:
+        """What every key of the job begins with."""
+        return f"{self.prefix}trace:job:{self.job_id}:"
+
+    @property
+    def meta(self) -> str:
+        """Hash: status, counts, times, per-domain progress as `domain.field`."""
+        return f"{self.base}meta"
+
+    @property
+    def request(self) -> str:
+        """String: the normalised question, zstd."""
+        return f"{self.base}request"
+
+    @property
+    def log(self) -> str:
+        """Stream: one entry per chunk, domain start and end, state change."""
+        return f"{self.base}log"
+
+    @property
+    def lease(self) -> str:
+        """String: `{fencing token}:{worker}` of who runs it."""
+        return f"{self.base}lease"
+
+    @property
+    def legacy(self) -> str:
+        """String: the whole result as one document, as the older layout left it."""
+        return f"{self.base}result"
+
+    def chunk(self, domain: str, index: int) -> str:
+        """String: one `records` line, a zstd frame."""
+        return f"{self.base}result:{domain}:{index}"
+
+    def index(self, domain: str) -> str:
+        """Sorted set: the domain's chunks by the offset of their first record."""
+        return f"{self.base}index:{domain}"
+
+    def coverage(self, domain: str) -> str:
+        """String: one byte per container in the order asked; `+` with records, `-` without, `x` failed."""
+        return f"{self.base}coverage:{domain}"
+
+    def staged(self, domain: str, token: int, number: int) -> str:
+        """String: a chunk of a unit that is not committed yet; readers never look here."""
+        return f"{self.base}staged:{domain}:{token}:{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys that belong to no job, and the way to a job's."""
+
+    prefix: str = ""
+
+    def job(self, job_id: str) -> JobKeys:
+        """The keys of one job."""
+        return JobKeys(self.prefix, job_id)
+
+    @property
+    def bell(self) -> str:
+        """Channel: the id of a job that has something new."""
+        return f"{self.prefix}trace:bell"
+
+    def flight(self, digest: str) -> str:
+        """String: the job that answers this question now."""
+        return f"{self.prefix}trace:flight:{digest}"
+
+    def jobs_of(self, owner: str) -> str:
+        """Sorted set: a caller's jobs by creation time."""
+        return f"{self.prefix}trace:jobs:{owner}"
+
+    def active(self, owner: str = "") -> str:
+        """Sorted set: jobs that wait or run, of all or of one caller, by the time they must have ended."""
+        return f"{self.prefix}trace:active:{owner}"
+
+    def workers(self, queue: str) -> str:
+        """Sorted set: the workers of a queue by the time they last announced themselves."""
+        return f"{self.prefix}trace:workers:{queue}"
+
+    def cached(self, digest: str) -> str:
+        """String: cached events of one unit."""
+        return f"{self.prefix}{CACHE_NAMESPACE}:{digest}"
+
+    @property
+    def cache_index(self) -> str:
+        """Sorted set: cached units by the time they were written, `size:digest`."""
+        return f"{self.prefix}{CACHE_NAMESPACE}"

@@ -1,0 +1,1 @@
+"""HTTP: parse, authorise, call, render. One file a resource."""

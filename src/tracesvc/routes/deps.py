@@ -1,0 +1,98 @@
+"""What the routes work with, and how a request's parts are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from tracesvc.catalogue import Catalogue
+from tracesvc.errors import BodyTooLarge, JobNotFound, QueueUnavailable, UnsupportedMediaType
+from tracesvc.query import TraceQuery
+from tracesvc.queue import JobQueue
+from tracesvc.results.bell import Bell
+from tracesvc.results.keys import JobKeys, Keys
+from tracesvc.results.pieces import Pieces
+from tracesvc.results.status import JobStatus, read_status
+from tracesvc.settings import Settings
+
+ANYONE = "anonymous"
+PROBE_SECONDS = 0.9
+
+AnswerAtOnce = Callable[[TraceQuery, bool], Awaitable[Pieces]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a route may use; `app` makes it at start."""
+
+    settings: Settings
+    catalogue: Catalogue
+    redis: Redis
+    keys: Keys
+    bell: Bell
+    queue: JobQueue
+    answer_at_once: AnswerAtOnce
+    ping_source: Callable[[], Awaitable[None]]
+
+    async def redis_answers(self) -> bool:
+        """Whether Redis answers a PING soon."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return bool(await self.redis.ping())
+        except (RedisError, OSError):
+            return False
+
+    async def jobs_available(self) -> bool:
+        """Whether a trace can be answered with a job now (protocol.md, 1)."""
+        if not self.settings.trace_worker_enabled:
+            return False
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return bool(await self.queue.workers())
+        except (RedisError, OSError):
+            return False
+
+    def job(self, job_id: str) -> JobKeys:
+        """The keys of a job; an id that cannot be one is not looked up."""
+        if not 0 < len(job_id) <= 128 or not job_id.isprintable() or ":" in job_id:
+            raise JobNotFound("There is no such job. A job id reads trace-evt-…, as the 202 answer gave it.")
+        return self.keys.job(job_id)
+
+    async def status(self, job_id: str) -> JobStatus:
+        """The job's status; raises `JobNotFound`, `QueueUnavailable`."""
+        job = self.job(job_id)
+        if not await self.redis_answers():
+            raise QueueUnavailable("Redis does not answer; jobs cannot be read now.", headers={"Retry-After": "5"})
+        return await read_status(self.redis, job)
+
+
+def service(request: Request) -> Service:
+    """The service of this app."""
+    found: Service = request.app.state.service
+    return found
+
+
+Svc = Annotated[Service, Depends(service)]
+
+
+async def read_json_body(request: Request, max_bytes: int) -> bytes:
+    """The body, at most `max_bytes`; raises `UnsupportedMediaType` or `BodyTooLarge` before reading on."""
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json (Content-Type: application/json).")
+    too_large = BodyTooLarge(f"The body is larger than {max_bytes} bytes. Ask for fewer containers.", limit=max_bytes)
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > max_bytes:
+            raise too_large
+    return bytes(body)

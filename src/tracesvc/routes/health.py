@@ -1,0 +1,70 @@
+"""GET /livez and /readyz: for whoever runs the service."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from redis.exceptions import RedisError
+
+from tracesvc.errors import TraceError
+from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
+
+router = APIRouter(tags=["health"])
+
+SOURCE_SECONDS = 3.0
+
+
+@router.get("/livez", operation_id="get_live", summary="Is the process alive?")
+async def get_live() -> Response:
+    """200 as long as the process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", operation_id="get_ready", summary="Can it serve?")
+async def get_ready(svc: Svc) -> Response:
+    """One entry per dependency and worker; 503 unless Redis and the source answer and jobs can run."""
+    redis, source = await asyncio.gather(_redis(svc), _source(svc))
+    workers = await _workers(svc) if redis["status"] == "ok" else {"status": "unknown", "workers": []}
+    checks = {"redis": redis, "source": source, "workers": workers}
+    needed = [redis, source] + ([workers] if svc.settings.trace_worker_enabled else [])
+    ready = all(check["status"] in {"ok", "warning"} for check in needed)
+    return JSONResponse(
+        {"status": "ok" if ready else "unavailable", "checks": checks}, status_code=200 if ready else 503
+    )
+
+
+async def _redis(svc: Service) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            policy = (await svc.redis.config_get("maxmemory-policy")).get("maxmemory-policy", "")
+    except (RedisError, OSError):
+        if await svc.redis_answers():
+            return {"status": "warning", "detail": "maxmemory-policy cannot be read; it must be noeviction"}
+        return {"status": "unavailable", "detail": "Redis does not answer"}
+    if policy != "noeviction":
+        return {"status": "warning", "detail": f"maxmemory-policy is {policy}: results may vanish; set noeviction"}
+    return {"status": "ok"}
+
+
+async def _source(svc: Service) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(SOURCE_SECONDS):
+            await svc.ping_source()
+    except TimeoutError:
+        return {"status": "unavailable", "detail": f"no answer within {SOURCE_SECONDS} s"}
+    except TraceError as error:
+        return {"status": "unavailable", "detail": error.detail}
+    return {"status": "ok"}
+
+
+async def _workers(svc: Service) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            found = await svc.queue.workers()
+    except (RedisError, OSError):
+        return {"status": "unavailable", "workers": []}
+    workers = [{"name": name, "seen_seconds_ago": seconds} for name, seconds in sorted(found.items())]
+    return {"status": "ok" if workers else "unavailable", "workers": workers}

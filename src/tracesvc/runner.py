@@ -1,0 +1,205 @@
+"""A trace, run unit by unit: container ids and a domain go to the source, lines go to a sink.
+
+Plain coroutines: no queue, no HTTP. Units of a domain are fetched a few at a time and committed in the
+order of the ids asked (protocol.md, 2, rule 10), so that a checkpoint is a position and two runs give the
+same lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
+from tracesvc.fetch import EventFetcher
+from tracesvc.lines import Fault, Rows
+from tracesvc.results.tally import FAILED, DomainTally, coverage_of
+
+logger = logging.getLogger(__name__)
+
+# The first units are small so that the first records are out at once; a statement's fixed cost makes the
+# later ones large. Growing fourfold costs two more statements a domain than starting large.
+FIRST_UNIT_CIDS: Final = 32
+UNIT_GROWTH: Final = 4
+ROWS_AHEAD: Final = 4
+RETRY_PAUSES_SECONDS: Final = (0.2, 1.0)
+
+
+class Sink(Protocol):
+    """Where a trace's lines go. Calls for one domain come one after the other."""
+
+    tallies: dict[str, DomainTally]
+
+    def resume(self, domain: str) -> int:
+        """The number of ids whose units are committed already."""
+        ...
+
+    async def begin(self, domain: str, units: int) -> None:
+        """`units` more statements will run for the domain."""
+        ...
+
+    async def add(self, domain: str, rows: bytes, count: int) -> None:
+        """One more line for the unit in progress."""
+        ...
+
+    async def drop(self, domain: str) -> None:
+        """The unit in progress failed: forget its lines."""
+        ...
+
+    async def commit(self, domain: str, coverage: bytes, error: Fault | None = None) -> None:
+        """The unit in progress is complete, or has failed for good."""
+        ...
+
+    async def end(self, domain: str) -> None:
+        """No unit of the domain follows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: ids and domains, how wide, and the moment that open intervals are measured against."""
+
+    container_ids: list[str]
+    domains: tuple[str, ...]
+    as_of: datetime
+    unit_cids: int
+    domains_at_once: int
+    units_at_once: int
+
+
+def cut(count: int, start: int, size: int | None) -> list[slice]:
+    """Units over ids [start, count): small first, then `size` ids each; one for all when `size` is None."""
+    if size is None:
+        return [slice(start, count)] if start < count else []
+    units: list[slice] = []
+    begin, width = 0, min(FIRST_UNIT_CIDS, size)
+    while begin < count:
+        end = min(begin + width, count)
+        if end > start:
+            units.append(slice(max(begin, start), end))
+        begin, width = end, min(width * UNIT_GROWTH, size)
+    return units
+
+
+async def run(plan: Plan, fetcher: EventFetcher, sink: Sink) -> None:
+    """Fetch every domain of the plan into the sink; returns when each has ended, whole or not.
+
+    What cannot be fetched is counted in the sink's tallies. Raises only what makes the sink unusable.
+    """
+    gate = asyncio.Semaphore(plan.domains_at_once)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for domain in plan.domains:
+                group.create_task(_run_domain(plan, domain, fetcher, sink, gate))
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from None
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    while isinstance(failures.exceptions[0], BaseExceptionGroup):
+        failures = failures.exceptions[0]
+    return failures.exceptions[0]
+
+
+async def _run_domain(plan: Plan, domain: str, fetcher: EventFetcher, sink: Sink, gate: asyncio.Semaphore) -> None:
+    async with gate:
+        size = fetcher.unit_size(domain, plan.unit_cids)
+        units = cut(len(plan.container_ids), sink.resume(domain), size)
+        await sink.begin(domain, len(units))
+        async with contextlib.AsyncExitStack() as stack:
+            ahead: deque[_Unit] = deque()
+            todo = deque(units)
+            while todo or ahead:
+                while todo and len(ahead) < plan.units_at_once:
+                    unit = _Unit(fetcher, domain, plan.container_ids[todo.popleft()], plan)
+                    stack.push_async_callback(unit.close)
+                    unit.start()
+                    ahead.append(unit)
+                await _commit_unit(ahead.popleft(), sink)
+        await sink.end(domain)
+
+
+async def _commit_unit(unit: _Unit, sink: Sink) -> None:
+    for pause in (*RETRY_PAUSES_SECONDS, None):
+        try:
+            found: set[str] = set()
+            async for rows in unit.rows():
+                found |= rows.containers
+                await sink.add(unit.domain, rows.data, rows.count)
+        except TraceError as error:
+            if not unit.owns(error):
+                raise
+            await sink.drop(unit.domain)
+            if pause is None or not isinstance(error, SourceUnavailable | SourceTimeout):
+                await _give_up(unit, sink, error)
+                return
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            unit.start()
+        else:
+            await sink.commit(unit.domain, coverage_of(unit.container_ids, found))
+            return
+
+
+async def _give_up(unit: _Unit, sink: Sink, error: TraceError) -> None:
+    count = len(unit.container_ids)
+    logger.warning("%s: %d containers could not be fetched: %s", unit.domain, count, error.code)
+    await sink.commit(unit.domain, bytes([FAILED]) * count, Fault(code=error.code, message=error.detail))
+
+
+class _Unit:
+    """One statement in flight: its rows wait, a few lines at most, until the unit's turn to be committed."""
+
+    def __init__(self, fetcher: EventFetcher, domain: str, container_ids: Sequence[str], plan: Plan) -> None:
+        self.domain = domain
+        self.container_ids = list(container_ids)
+        self._fetcher = fetcher
+        self._plan = plan
+        self._queue: asyncio.Queue[Rows | None] = asyncio.Queue(ROWS_AHEAD)
+        self._task: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+
+    def start(self) -> None:
+        """Begin to fetch, or begin again."""
+        self._queue = asyncio.Queue(ROWS_AHEAD)
+        self._error = None
+        self._task = asyncio.create_task(self._fetch(self._queue), name=f"fetch {self.domain}")
+
+    def owns(self, error: TraceError) -> bool:
+        """Whether the error came from fetching this unit, not from the sink."""
+        return error is self._error
+
+    async def rows(self) -> AsyncIterator[Rows]:
+        """The unit's lines as they are fetched; raises what the fetch raised."""
+        while (rows := await self._queue.get()) is not None:
+            yield rows
+        assert self._task is not None
+        await self._task
+
+    async def close(self) -> None:
+        """Break off what still runs."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await self._task
+
+    async def _fetch(self, queue: asyncio.Queue[Rows | None]) -> None:
+        lines = self._fetcher.lines(
+            self.domain, self.container_ids, as_of=self._plan.as_of, asked=len(self._plan.container_ids)
+        )
+        try:
+            async with contextlib.aclosing(lines):
+                async for rows in lines:
+                    await queue.put(rows)
+        except Exception as error:
+            self._error = error
+            await queue.put(None)
+            raise
+        await queue.put(None)

@@ -1,0 +1,123 @@
+"""Every setting of the service: its name, unit, default and meaning, in one frozen object.
+
+A field's name in upper case is the environment variable; `.env` in the working directory is read
+too. Settings are read at the composition roots (`cli`, `app`, `worker`) and passed down as values.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tracesvc.errors import SettingsError
+
+MIB: Final = 1024 * 1024
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The values in force. Immutable; unknown variables are ignored, see `unknown_names`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    # What a request may ask, and when it becomes a job (protocol.md, 1)
+    trace_async_cid_threshold: int = Field(20_000, ge=0, description="containers: above, a trace runs as a job")
+    trace_events_cid_limit: int = Field(
+        50_000, ge=0, description="containers: above, without jobs available, other than MSD: 413"
+    )
+    trace_max_body_bytes: Bytes = Field(32 * MIB, description="bytes: a larger request body is 413")
+    trace_slow_threshold_seconds: Seconds = Field(15.0, description="seconds: a slower request or unit is a warning")
+
+    # Jobs
+    trace_worker_enabled: bool = Field(default=True, description="false: never answer with a job")
+    trace_worker_count: int = Field(1, ge=0, description="worker processes that `tracesvc up` starts")
+    trace_worker_queue: str = Field("trace-events", min_length=1, description="name of the queue (arq)")
+    trace_worker_max_jobs: Count = Field(4, description="jobs that one worker process runs at once")
+    trace_job_ttl_seconds: Count = Field(3600, description="seconds: how long a result stays after its end")
+    trace_job_timeout_seconds: Count = Field(1800, description="seconds: how long a job may run")
+    trace_job_max_result_bytes: Bytes = Field(2048 * MIB, description="bytes in Redis of one job's result")
+    trace_queue_max_jobs: Count = Field(1000, description="jobs that may wait or run at once: above, 429")
+    trace_caller_max_jobs: Count = Field(10, description="jobs of one caller at once: above, 429")
+    trace_lease_seconds: Seconds = Field(15.0, description="seconds: a silent worker is given up after this")
+
+    # How a trace is cut and fetched
+    trace_stream_batch_size: int = Field(5000, ge=1, le=50_000, description="records a line, at most")
+    trace_unit_cids: int = Field(1000, ge=1, le=1000, description="containers a statement, at most")
+    trace_events_max_workers: Count = Field(2, description="domains fetched at once, per job")
+    event_fetcher_max_workers: Count = Field(2, description="statements at once, per domain of a job")
+    event_fetcher_cache_skip_cid_threshold: int = Field(
+        10_000, ge=0, description="containers: above, a trace passes the event cache by"
+    )
+    trace_event_cache_max_bytes: int = Field(256 * MIB, ge=0, description="bytes in Redis of the event cache")
+    db_slow_fetchmany_size: Count = Field(5000, description="rows a round trip to the source")
+    db_slow_call_timeout_ms: Count = Field(300_000, description="milliseconds: time limit of a statement")
+    db_slow_max_concurrent: Count = Field(5, description="statements at once, over all processes")
+    trace_db_local_max_concurrent: Count = Field(
+        1, description="statements at once in one process while Redis is away"
+    )
+
+    # Where things are
+    trace_source_url: str = Field("", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://")
+    trace_duckdb_memory_mib: Count = Field(512, description="MiB: memory limit of the embedded source's DuckDB")
+    trace_duckdb_threads: Count = Field(2, description="threads of the embedded source's DuckDB")
+    trace_redis_url: SecretStr = Field(
+        SecretStr(""), description="redis://, rediss://, unix://; empty: `tracesvc up` starts an embedded one"
+    )
+    trace_redis_prefix: str = Field("", description="text in front of every key of ours in Redis")
+    trace_redis_max_connections: Count = Field(16, description="connections to Redis, per process")
+    trace_host: str = Field("127.0.0.1", description="address the API listens on")
+    trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
+    trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
+    trace_data_dir: Path = Field(
+        Path(platformdirs.user_data_dir("tracesvc")), description="where the default plant and embedded Redis live"
+    )
+    trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
+
+    @field_validator("trace_plant_timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            message = f"{name!r} is no IANA time zone (an example: Asia/Taipei)"
+            raise ValueError(message) from error
+        return name
+
+    @property
+    def redis_url(self) -> str:
+        """The Redis address in clear text, for the client that connects; never for a log."""
+        return self.trace_redis_url.get_secret_value()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and `.env`; `overrides` (field name to value) win.
+
+    Raises `SettingsError`, which names each wrong variable and never shows its value.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("; ".join(problems)) from None
+
+
+def unknown_names(names: Iterable[str]) -> dict[str, str | None]:
+    """Variables that look like ours but are none, each with the nearest real name: most are typing errors."""
+    known = [name.upper() for name in Settings.model_fields]
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1)), None)
+        for name in names
+        if name.startswith(("TRACE_", "EVENT_FETCHER_", "DB_SLOW_")) and name not in known
+    }

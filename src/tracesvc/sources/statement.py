@@ -1,0 +1,103 @@
+"""One running DuckDB statement: pulled by batches in threads, one ahead, and broken off on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from typing import Final
+
+import duckdb
+from arro3.core import RecordBatch, RecordBatchReader
+
+from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
+from tracesvc.sources.base import SourceError
+
+_INTERRUPT_PAUSE: Final = 0.005
+"""Seconds between two interrupts: one that comes before the query has begun is lost."""
+
+_TRANSIENT: Final = ("IO Error", "Out of Memory Error", "Resource In Use Error")
+
+logger: Final = logging.getLogger(__name__)
+
+
+def source_error(error: BaseException) -> TraceError:
+    """The error for callers: without SQL, values or paths. The original goes to the log, at debug."""
+    logger.debug("DuckDB refused a statement", exc_info=error)
+    text = str(error)
+    if any(kind in text for kind in _TRANSIENT) or isinstance(error, duckdb.IOException | OSError):
+        return SourceUnavailable("the plant's file could not be read, or memory for it ran out")
+    return SourceError("the plant's database refused a statement")
+
+
+class Statement:
+    """A statement on a cursor of its own. Only one pull runs at a time."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, executor: Executor, *, seconds: float) -> None:
+        """`seconds`: how long the engine may work on it in all; the caller's own time does not count."""
+        self._cursor = cursor
+        self._executor = executor
+        self._seconds_left = seconds
+        self._reader: RecordBatchReader | None = None
+        self._pull: Future[RecordBatch | None] | None = None
+
+    def begin(self, sql: str, params: Mapping[str, object]) -> None:
+        """Start the statement and the pull of its first batch; returns at once."""
+
+        def first() -> RecordBatch | None:
+            relation = self._cursor.sql(sql, params=dict(params)) if params else self._cursor.sql(sql)
+            # `from_stream` runs the relation as a stream; `execute` would hold the whole result in memory.
+            self._reader = RecordBatchReader.from_stream(relation)
+            return self._read()
+
+        self._submit(first)
+
+    async def batch(self) -> RecordBatch | None:
+        """The batch being pulled, and start the pull of the next; None after the last.
+
+        Raises `SourceTimeout`, `SourceUnavailable` or `SourceError`.
+        """
+        pull = self._pull
+        if pull is None:
+            return None
+        await self._wait(pull)
+        try:
+            batch = pull.result()
+        except Exception as error:
+            raise source_error(error) from error
+        if batch is None:
+            self._pull = None
+        else:
+            self._submit(self._read)
+        return batch
+
+    async def stop(self) -> None:
+        """Break the statement off, wait until its thread has let go, and give the cursor back."""
+        while self._pull is not None and not self._pull.done() and not self._pull.cancel():
+            self._cursor.interrupt()
+            await asyncio.wait({asyncio.wrap_future(self._pull)}, timeout=_INTERRUPT_PAUSE)
+        if self._pull is not None and not self._pull.cancelled():
+            self._pull.exception()
+        self._pull = self._reader = None
+        self._cursor.close()
+
+    def _submit(self, work: Callable[[], RecordBatch | None]) -> None:
+        self._pull = self._executor.submit(work)
+
+    def _read(self) -> RecordBatch | None:
+        if self._reader is None:
+            return None
+        try:
+            return self._reader.read_next_batch()
+        except StopIteration:
+            self._reader = None
+            return None
+
+    async def _wait(self, pull: Future[RecordBatch | None]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        done, _ = await asyncio.wait({asyncio.wrap_future(pull)}, timeout=self._seconds_left)
+        self._seconds_left = max(0.0, self._seconds_left - (loop.time() - began))
+        if not done:
+            raise SourceTimeout("a statement took longer than DB_SLOW_CALL_TIMEOUT_MS allows")

@@ -1,0 +1,1 @@
+"""Tests of tracesvc; `fundamentals` reads as the tutorial, `acceptance` speaks HTTP to real processes."""

@@ -1,0 +1,1 @@
+"""What clients may rely on (protocol.md), seen from outside: HTTP to real API and worker processes."""

@@ -1,0 +1,1 @@
+"""Parts of the service together, with a real Redis and real processes."""
