@@ -24,7 +24,9 @@ SOCKET_SECONDS = 15
 def connect_redis(settings: Settings) -> Redis:
     """A client over a bounded pool; connects when first used. Raises `SettingsError` for a bad address."""
     if not settings.redis_url:
-        raise SettingsError("TRACE_REDIS_URL is empty. Give one, or run `tracesvc up`, which brings its own Redis.")
+        raise SettingsError(
+            "TRACE_REDIS_URL is empty. Give one, or run `tracesvc up`, which brings its own Redis."
+        )
     try:
         pool = BlockingConnectionPool.from_url(
             settings.redis_url,
@@ -35,7 +37,9 @@ def connect_redis(settings: Settings) -> Redis:
             health_check_interval=30,
         )
     except ValueError as error:
-        raise SettingsError("TRACE_REDIS_URL is no address of the form redis://, rediss:// or unix://.") from error
+        raise SettingsError(
+            "TRACE_REDIS_URL is no address of the form redis://, rediss:// or unix://."
+        ) from error
     return Redis(connection_pool=pool)
 
 

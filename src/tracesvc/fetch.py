@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -52,7 +53,12 @@ class EventFetcher:
     """
 
     def __init__(
-        self, source: Source, catalogue: Catalogue, limits: FetchLimits, slots: asyncio.Semaphore, cache: Cache | None
+        self,
+        source: Source,
+        catalogue: Catalogue,
+        limits: FetchLimits,
+        slots: asyncio.Semaphore,
+        cache: Cache | None,
     ) -> None:
         self._source = source
         self._catalogue = catalogue
@@ -67,8 +73,11 @@ class EventFetcher:
 
     async def batches(
         self, domain: str, container_ids: Sequence[str], *, as_of: datetime
-    ) -> AsyncIterator[RecordBatch]:
-        """Arrow batches with the domain's declared columns, in its order, for at most 1000 ids (`jobs`: any number)."""
+    ) -> AsyncGenerator[RecordBatch, None]:
+        """Arrow batches with the domain's declared columns, in its order.
+
+        At most 1000 ids, but any number of them where the domain has no limit (`jobs`).
+        """
         spec = self._catalogue.domains[domain]
         params: dict[str, object] = {"as_of": as_of} if ":as_of" in spec.sql else {}
         if spec.list_column is None:
@@ -83,11 +92,20 @@ class EventFetcher:
 
     async def lines(
         self, domain: str, container_ids: Sequence[str], *, as_of: datetime, asked: int
-    ) -> AsyncIterator[Rows]:
-        """The same, cut to lines and encoded. `asked` is the size of the whole trace: large ones pass the cache by."""
+    ) -> AsyncGenerator[Rows, None]:
+        """The same, cut to lines and encoded.
+
+        `asked` is the size of the whole trace: large ones pass the cache by.
+        """
         spec = self._catalogue.domains[domain]
         cache = self._cache if asked <= self._limits.cache_skip_cids else None
-        key = (self._source.name, self._catalogue.fingerprint, domain, str(self._limits.line_rows), *container_ids)
+        key = (
+            self._source.name,
+            self._catalogue.fingerprint,
+            domain,
+            str(self._limits.line_rows),
+            *container_ids,
+        )
         if cache is not None and (kept := await cache.get(key)) is not None:
             for rows in kept:
                 yield rows
@@ -120,7 +138,9 @@ class EventFetcher:
                     yield group
 
 
-async def _grouped(batches: AsyncIterator[RecordBatch], size: int) -> AsyncIterator[dict[str, list[dict[str, Any]]]]:
+async def _grouped(
+    batches: AsyncIterator[RecordBatch], size: int
+) -> AsyncIterator[dict[str, list[dict[str, Any]]]]:
     group: dict[str, list[dict[str, Any]]] = {}
     async for batch in batches:
         for record in _records(batch):
@@ -134,13 +154,15 @@ async def _grouped(batches: AsyncIterator[RecordBatch], size: int) -> AsyncItera
 
 
 def _records(batch: RecordBatch) -> list[dict[str, Any]]:
-    columns = {name: [_native(value) for value in batch.column(name).to_pylist()] for name in batch.column_names}
+    columns = {
+        name: [_native(value) for value in batch.column(name).to_pylist()] for name in batch.column_names
+    }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _native(value: object) -> object:
     if isinstance(value, float):
-        value = Decimal(repr(value)) if value == value and abs(value) != float("inf") else None
+        value = Decimal(repr(value)) if math.isfinite(value) else None
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else value.normalize()
     return value
@@ -156,7 +178,7 @@ class _Keeper:
         self._left = max_bytes
 
     def take(self, batch: RecordBatch, rows: Rows) -> None:
-        """One more line. A row that is still open depends on the moment it is read: such a unit is not kept."""
+        """One more line. A unit with a row that is still open is not kept: it depends on the moment."""
         self._left -= len(rows.data)
         is_open = self._open_column is not None and batch.column(self._open_column).null_count > 0
         if is_open or self._left < 0:
@@ -204,16 +226,22 @@ def conform(batch: RecordBatch, spec: Domain) -> RecordBatch:
         name = names.get(column.name)
         found = Array([None] * batch.num_rows, type=DataType.string()) if name is None else batch.column(name)
         columns.append(_declared(found, column))
-    fields = [values.field.with_name(column.name) for values, column in zip(columns, spec.columns, strict=True)]
+    fields = [
+        values.field.with_name(column.name) for values, column in zip(columns, spec.columns, strict=True)
+    ]
     return RecordBatch.from_arrays(columns, schema=Schema(fields))
 
 
 def _declared(values: Array, column: Column) -> Array:
     kind = values.type
     if column.type == "string":
-        return values if DataType.is_string(kind) else cast(values, DataType.string())
+        return values if _is(kind, DataType.is_string) else cast(values, DataType.string())
     if column.type == "timestamp":
-        return values if DataType.is_timestamp(kind) else cast(values, DataType.timestamp("us"))
+        return values if _is(kind, DataType.is_timestamp) else cast(values, DataType.timestamp("us"))
     if column.type == "boolean":
-        return values if DataType.is_boolean(kind) else cast(values, DataType.bool())
-    return values if DataType.is_numeric(kind) else cast(values, DataType.decimal128(38, 10))
+        return values if _is(kind, DataType.is_boolean) else cast(values, DataType.bool())
+    return values if _is(kind, DataType.is_numeric) else cast(values, DataType.decimal128(38, 10))
+
+
+def _is(kind: DataType, test: Callable[[DataType], object]) -> bool:
+    return bool(test(kind))

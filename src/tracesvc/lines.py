@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -176,7 +177,8 @@ Line = Annotated[
 LINE: Final[TypeAdapter[Line]] = TypeAdapter(Line)
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rows:
     """At most one line's records: a JSON array, how many, and of which containers."""
 
     data: bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +17,16 @@ from tracesvc.catalogue import Domain
 MEMORY_LIMIT: Final = "256MB"
 _PAIRS: Final = """
     SELECT DISTINCT b.* EXCLUDE (row_id), w.id AS "{container}"
-    FROM (SELECT *, row_number() OVER () AS row_id, unnest(string_split("{list}", ',')) AS part FROM batch) AS b
+    FROM (
+        SELECT *, row_number() OVER () AS row_id, unnest(string_split("{list}", ',')) AS part FROM batch
+    ) AS b
     JOIN wanted AS w ON w.id = trim(b.part)
 """
 
 
 async def match_lists(
-    batches: AsyncIterator[RecordBatch], spec: Domain, container_ids: Sequence[str], batch_size: int
-) -> AsyncIterator[RecordBatch]:
+    batches: AsyncGenerator[RecordBatch, None], spec: Domain, container_ids: Sequence[str], batch_size: int
+) -> AsyncGenerator[RecordBatch, None]:
     """One row per input row and matched container, in the domain's order.
 
     Matched rows wait for their order in a temporary DuckDB file, under a memory limit, so that what is held
@@ -47,7 +49,9 @@ async def match_lists(
 
 class _Matcher:
     def __init__(self, folder: Path, spec: Domain) -> None:
-        self._con = duckdb.connect(str(folder / "matches.duckdb"), config={"memory_limit": MEMORY_LIMIT, "threads": 1})
+        self._con = duckdb.connect(
+            str(folder / "matches.duckdb"), config={"memory_limit": MEMORY_LIMIT, "threads": 1}
+        )
         self._spec = spec
         self._empty = True
 
@@ -62,7 +66,8 @@ class _Matcher:
         container = self._spec.columns[-1].name
         verb = "CREATE TABLE matched AS" if self._empty else "INSERT INTO matched"
         pairs = _PAIRS.format(container=container, list=self._spec.list_column)
-        self._con.execute(f"{verb} SELECT DISTINCT * EXCLUDE (part) FROM ({pairs})")
+        sql = f"{verb} SELECT DISTINCT * EXCLUDE (part) FROM ({pairs})"  # noqa: S608 - the catalogue's names
+        self._con.execute(sql)
         self._con.unregister("batch")
         self._empty = False
 
@@ -72,7 +77,8 @@ class _Matcher:
         first = ("CONTAINERID", "CREATEDATE")
         names = [*first, *(column.name for column in self._spec.columns if column.name not in first)]
         order = ", ".join(f'"{name}" ASC NULLS LAST' for name in names)
-        return RecordBatchReader.from_stream(self._con.sql(f"SELECT * FROM matched ORDER BY {order}"))
+        sql = f"SELECT * FROM matched ORDER BY {order}"  # noqa: S608 - the catalogue's names
+        return RecordBatchReader.from_stream(self._con.sql(sql))
 
     def close(self) -> None:
         self._con.close()

@@ -46,12 +46,20 @@ def document_routes(app: FastAPI) -> None:
 def describe_32(app: FastAPI) -> dict[str, Any]:
     """The description in OpenAPI 3.2: each line type a component, their union the stream's `itemSchema`."""
     description = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version=VERSION_31
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        routes=app.routes,
+        openapi_version=VERSION_31,
     )
     components = description.setdefault("components", {}).setdefault("schemas", {})
     line = LINE.json_schema(ref_template=REF, mode="serialization")
     components.update(line.pop("$defs"))
-    components["Line"] = {"title": "Line", "description": "One line of the stream, told apart by `type`.", **line}
+    components["Line"] = {
+        "title": "Line",
+        "description": "One line of the stream, told apart by `type`.",
+        **line,
+    }
     for model in (TraceQuery, Problem):
         components.update(_components(model))
     for name in ("HTTPValidationError", "ValidationError"):

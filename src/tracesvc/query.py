@@ -13,7 +13,15 @@ from datetime import date
 from typing import Any, Final, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tracesvc.errors import CidLimitExceeded, InvalidParams, QueueUnavailable
 
@@ -113,21 +121,29 @@ class TraceQuery(_Strict):
         return hashlib.sha256(orjson.dumps([owner, body], option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def parse_query(body: bytes, *, profiles: Collection[str], domains: Collection[str], defaults: DomainsOf) -> TraceQuery:
+def parse_query(
+    body: bytes, *, profiles: Collection[str], domains: Collection[str], defaults: DomainsOf
+) -> TraceQuery:
     """Read and normalise a request body; raises `InvalidParams` with `errors` that point at each fault."""
     try:
         query = TraceQuery.model_validate_json(body)
         if query.params:
-            query = query.model_copy(update={"params": MsdParams.model_validate(query.params).model_dump(mode="json")})
+            query = query.model_copy(
+                update={"params": MsdParams.model_validate(query.params).model_dump(mode="json")}
+            )
     except (ValidationError, RecursionError) as error:
         raise invalid(error) from None
     if query.profile not in profiles:
         raise _fault(("profile",), f"unknown profile; one of {', '.join(profiles)}", "unknown_profile")
     unknown = [index for index, name in enumerate(query.domain_names) if name not in domains]
     if unknown:
-        raise _fault(("domains", unknown[0]), f"unknown domain; any of {', '.join(domains)}", "unknown_domain")
+        raise _fault(
+            ("domains", unknown[0]), f"unknown domain; any of {', '.join(domains)}", "unknown_domain"
+        )
     if not query.container_ids and query.seeds is None:
-        raise _fault(("container_ids",), "no container id is left after trimming and dropping blanks", "no_ids")
+        raise _fault(
+            ("container_ids",), "no container id is left after trimming and dropping blanks", "no_ids"
+        )
     if query.domains is None:
         query = query.model_copy(update={"domains": list(defaults(query.profile, query.params))})
     return query
@@ -179,12 +195,14 @@ def admit(
     if wants_job and jobs_available:
         return Admission.JOB
     if query.seeds is not None:
-        raise QueueUnavailable("A trace from seeds runs as a job, and no worker serves the queue now. Try again soon.")
+        raise QueueUnavailable(
+            "A trace from seeds runs as a job, and no worker serves the queue now. Try again soon."
+        )
     if count <= async_threshold or count <= at_once_limit or query.profile == MSD:
         return Admission.AT_ONCE
     raise CidLimitExceeded(
-        f"{count} containers are more than the {at_once_limit} that are answered without a worker, and no worker "
-        "serves the queue now. Ask for fewer, or try again when workers run.",
+        f"{count} containers are more than the {at_once_limit} that are answered without a worker, "
+        "and no worker serves the queue now. Ask for fewer, or try again when workers run.",
         cid_count=count,
         limit=at_once_limit,
     )

@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -34,7 +33,7 @@ RETRY_AFTER: Final = {"Retry-After": "10"}
 
 
 def serialize(message: dict[str, Any]) -> bytes:
-    """arq's messages as JSON (its own default would be pickle)."""
+    """Arq's messages as JSON (its own default would be pickle)."""
     return orjson.dumps(message, default=str)
 
 
@@ -133,7 +132,9 @@ class JobQueue:
         if outcome in {"queue full", "caller full"}:
             raise self._full(outcome)
         if outcome == "new":
-            await self._arq.enqueue_job(JOB_FUNCTION, job_id, _job_id=f"{job_id}:1", _queue_name=self._limits.queue)
+            await self._arq.enqueue_job(
+                JOB_FUNCTION, job_id, _job_id=f"{job_id}:1", _queue_name=self._limits.queue
+            )
         return Submitted(found, outcome == "same")
 
     async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str, str]:  # noqa: ANN401 - redis types no script
@@ -142,14 +143,18 @@ class JobQueue:
         except ResponseError as error:
             if "OOM" not in str(error):
                 raise
-            message = "Redis has no memory left for another job. Wait for results to expire, or give it more memory."
+            message = "Redis has no memory left for another job. Wait for results to expire, or give it more."
             raise StoreFull(message) from error
         return first.decode(), second.decode()
 
     def _full(self, outcome: str) -> QueueFull:
         if outcome == "queue full":
-            return QueueFull(f"{self._limits.most} jobs wait or run already. Try again soon.", headers=RETRY_AFTER)
-        message = f"You have {self._limits.most_of_caller} jobs waiting or running. Wait for one, or cancel one."
+            return QueueFull(
+                f"{self._limits.most} jobs wait or run already. Try again soon.", headers=RETRY_AFTER
+            )
+        message = (
+            f"You have {self._limits.most_of_caller} jobs waiting or running. Wait for one, or cancel one."
+        )
         return QueueFull(message, headers=RETRY_AFTER)
 
     async def load(self, job_id: str) -> TraceQuery | None:
@@ -204,5 +209,3 @@ def job_keys(job: JobKeys, status: JobStatus) -> list[str]:
         names += [job.index(domain), job.coverage(domain)]
         names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
     return names
-
-

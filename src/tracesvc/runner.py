@@ -108,7 +108,9 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     return failures.exceptions[0]
 
 
-async def _run_domain(plan: Plan, domain: str, fetcher: EventFetcher, sink: Sink, gate: asyncio.Semaphore) -> None:
+async def _run_domain(
+    plan: Plan, domain: str, fetcher: EventFetcher, sink: Sink, gate: asyncio.Semaphore
+) -> None:
     async with gate:
         size = fetcher.unit_size(domain, plan.unit_cids)
         units = cut(len(plan.container_ids), sink.resume(domain), size)
@@ -140,7 +142,7 @@ async def _commit_unit(unit: _Unit, sink: Sink) -> None:
             if pause is None or not isinstance(error, SourceUnavailable | SourceTimeout):
                 await _give_up(unit, sink, error)
                 return
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
             unit.start()
         else:
             await sink.commit(unit.domain, coverage_of(unit.container_ids, found))

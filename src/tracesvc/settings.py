@@ -33,12 +33,16 @@ class Settings(BaseSettings):
     )
 
     # What a request may ask, and when it becomes a job (protocol.md, 1)
-    trace_async_cid_threshold: int = Field(20_000, ge=0, description="containers: above, a trace runs as a job")
+    trace_async_cid_threshold: int = Field(
+        20_000, ge=0, description="containers: above, a trace runs as a job"
+    )
     trace_events_cid_limit: int = Field(
         50_000, ge=0, description="containers: above, without jobs available, other than MSD: 413"
     )
     trace_max_body_bytes: Bytes = Field(32 * MIB, description="bytes: a larger request body is 413")
-    trace_slow_threshold_seconds: Seconds = Field(15.0, description="seconds: a slower request or unit is a warning")
+    trace_slow_threshold_seconds: Seconds = Field(
+        15.0, description="seconds: a slower request or unit is a warning"
+    )
 
     # Jobs
     trace_worker_enabled: bool = Field(default=True, description="false: never answer with a job")
@@ -69,8 +73,12 @@ class Settings(BaseSettings):
     )
 
     # Where things are
-    trace_source_url: str = Field("", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://")
-    trace_duckdb_memory_mib: Count = Field(512, description="MiB: memory limit of the embedded source's DuckDB")
+    trace_source_url: str = Field(
+        "", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://"
+    )
+    trace_duckdb_memory_mib: Count = Field(
+        512, description="MiB: memory limit of the embedded source's DuckDB"
+    )
     trace_duckdb_threads: Count = Field(2, description="threads of the embedded source's DuckDB")
     trace_redis_url: SecretStr = Field(
         SecretStr(""), description="redis://, rediss://, unix://; empty: `tracesvc up` starts an embedded one"
@@ -81,7 +89,8 @@ class Settings(BaseSettings):
     trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
     trace_data_dir: Path = Field(
-        Path(platformdirs.user_data_dir("tracesvc")), description="where the default plant and embedded Redis live"
+        Path(platformdirs.user_data_dir("tracesvc")),
+        description="where the default plant and embedded Redis live",
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 

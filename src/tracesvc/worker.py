@@ -47,7 +47,8 @@ ANNOUNCE_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.05
 RECONNECT_SECONDS: Final = 1.0
 INTERNAL: Final = Fault(
-    code="INTERNAL_ERROR", message="The job broke off for a reason that stands in the worker's log, under its id."
+    code="INTERNAL_ERROR",
+    message="The job broke off for a reason that stands in the worker's log, under its id.",
 )
 
 
@@ -195,7 +196,13 @@ async def _clear_up(bench: _Bench, lease: Lease) -> None:
         if status.state == "cancelled":
             await bench.queue.forget(status)
         await bench.queue.settle(status.job_id, status.owner)
-        logger.info("%s: %s, %d records in %.1f s", status.job_id, status.state, status.records, status.elapsed_seconds)
+        logger.info(
+            "%s: %s, %d records in %.1f s",
+            status.job_id,
+            status.state,
+            status.records,
+            status.elapsed_seconds,
+        )
 
 
 async def _trace(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
@@ -233,7 +240,9 @@ async def _outcome(plan: Plan, bench: _Bench, sink: JobSink) -> Fault | None:
         async with asyncio.timeout(seconds):
             await run(plan, bench.fetcher, sink)
     except TimeoutError:
-        return Fault(code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept.")
+        return Fault(
+            code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."
+        )
     except (LeaseLost, RedisError, OSError):
         raise
     except TraceError as error:

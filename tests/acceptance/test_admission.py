@@ -27,6 +27,7 @@ BOUNDS: dict[str, Any] = {
     "trace_caller_max_jobs": 1000,
 }
 SEEDS = {"profile": "query_tool", "seeds": {"resolve_type": "lot_id", "values": ["GA*"]}}
+NEW = {"Cache-Control": "no-cache"}
 JOB_ID = re.compile(r"trace-evt-[A-Za-z0-9_-]{22,}")  # 22 characters of base64 are 128 bits
 
 
@@ -90,7 +91,7 @@ async def jobless(without_jobs: Stack) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_job_is_started_when_asked_for_or_needed(
     api: httpx.AsyncClient, count: int, profile: str, headers: dict[str, str]
 ) -> None:
-    answer = await api.post(EVENTS, json=question(some_ids(count), profile), headers=headers)
+    answer = await api.post(EVENTS, json=question(some_ids(count), profile), headers=headers | NEW)
     assert answer.status_code == 202
     body = answer.json()
     job_id = body["job_id"]

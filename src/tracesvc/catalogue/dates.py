@@ -20,7 +20,9 @@ _PASSING_ON: Final = (
     exp.Order,
 )
 """A date when their first operand is one."""
-_TYPES: Final = frozenset({exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP})
+_TYPES: Final = frozenset(
+    {exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ}
+)
 
 
 class Dates:

@@ -77,7 +77,7 @@ def to_duckdb(
     in Oracle, and a statement does not say which columns are dates. Raises `DialectError`.
     """
     tree = _parse(sql)
-    for node in tree.walk():
+    for node in tree.walk(prune=lambda node: isinstance(node, exp.Hint)):
         _check(node)
     names = tuple(_column_name(column) for column in tree.selects)
     tree = Rewriter(date_columns, date_binds, DialectError, clean=clean).rewrite(tree)
@@ -124,8 +124,6 @@ def _check(node: exp.Expr) -> None:
         raise DialectError(
             f"{what!r} is not in the subset: write an ANSI join, or ROW_NUMBER()", line_of(node)
         )
-    if kind is exp.CTE and node.args.get("cycle"):
-        raise DialectError("CYCLE is not in the subset: end cycles in the process", line_of(node))
     if kind is exp.Star and isinstance(node.parent, exp.Select):
         raise DialectError("a list of columns is wanted instead of *", line_of(node))
 

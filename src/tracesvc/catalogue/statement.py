@@ -101,8 +101,8 @@ class StatementCheck:
             described = self._con.execute(f"DESCRIBE {bound}").fetchall()
         except duckdb.Error as error:
             what = str(error).splitlines()[0]
-            named = re.search(r'"(\w+)"|name (\w+)', what)
-            line = _line_with(sql, next((part for part in named.groups() if part), "")) if named else 1
+            named = re.findall(r'"(\w+)"|name (\w+)', what) or [("", "")]
+            line = _line_with(sql, "".join(named[-1]))
             raise CatalogueError(
                 f"{file}:{line}: the statement does not fit the declared tables: {what}"
             ) from error

@@ -62,7 +62,16 @@ class EventCache:
             now = int((await self._redis.time())[0])
             await self._put(
                 keys=[self._keys.cache_index, self._keys.cached(digest)],
-                args=[now, now + seconds, seconds, len(value), self._max_bytes, digest, value, self._keys.cached("")],
+                args=[
+                    now,
+                    now + seconds,
+                    seconds,
+                    len(value),
+                    self._max_bytes,
+                    digest,
+                    value,
+                    self._keys.cached(""),
+                ],
             )
         except (RedisError, OSError):
             return

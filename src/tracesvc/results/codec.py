@@ -13,7 +13,7 @@ LEVEL: Final = 1
 
 
 class Frame(NamedTuple):
-    """A compressed line with what proves it: hex SHA-256 of the line without its newline, and of the frame."""
+    """A compressed line and what proves it: hex SHA-256 of the line (no newline) and of the frame."""
 
     data: bytes
     line_digest: str
@@ -21,7 +21,7 @@ class Frame(NamedTuple):
 
 
 def pack(line: bytes) -> Frame:
-    """Compress `line` (without newline; the frame holds it with one) and take its digests. Releases the GIL."""
+    """Compress `line`, given without newline and stored with one, and take its digests."""
     data = compress(line + b"\n")
     return Frame(data, hashlib.sha256(line).hexdigest(), hashlib.sha256(data).hexdigest())
 

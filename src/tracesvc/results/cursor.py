@@ -21,7 +21,9 @@ class Cursor(NamedTuple):
         """Read the query parameter `after`; raises `InvalidParams`."""
         found = _FORM.fullmatch(text)
         if found is None:
-            raise cursor_fault("after must read {domain}:{batch}, for example history:41, or history:-1 for its start")
+            raise cursor_fault(
+                "after must read {domain}:{batch}, for example history:41, or history:-1 for its start"
+            )
         return cls(found[1], int(found[2]))
 
     def __str__(self) -> str:

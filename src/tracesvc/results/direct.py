@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
-from tracesvc import clock
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
-from tracesvc.lines import Fault, MetaLine, records_line
+from tracesvc.lines import Fault, records_line
 from tracesvc.results.codec import pack
-from tracesvc.results.pieces import Piece, Records, complete_line, error_line, warning_of
+from tracesvc.results.pieces import Piece, Records
 from tracesvc.results.reader import start_line
 from tracesvc.results.tally import DomainTally
 
 # Lines that wait for a slow client; then the source waits too.
 LINES_AHEAD: Final = 8
-INTERNAL: Final = {"code": "INTERNAL_ERROR", "message": "The trace broke off. Its log line says why; try again."}
+INTERNAL: Final = {
+    "code": "INTERNAL_ERROR",
+    "message": "The trace broke off. Its log line says why; try again.",
+}
 
 
 class DirectSink:
@@ -29,7 +30,11 @@ class DirectSink:
     """
 
     def __init__(
-        self, domains: Sequence[str], asked: int, catalogue: Catalogue, probe: Callable[[str], Awaitable[bool]]
+        self,
+        domains: Sequence[str],
+        asked: int,
+        catalogue: Catalogue,
+        probe: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.tallies = {domain: DomainTally(domain, asked) for domain in domains}
         self._catalogue = catalogue
@@ -58,7 +63,7 @@ class DirectSink:
         frame = await asyncio.to_thread(lambda: pack(records_line(domain, batch, offset, count, rows)))
         self._unit.append((Records(domain, frame=frame.data), count, frame.line_digest))
 
-    async def drop(self, domain: str) -> None:
+    async def drop(self, domain: str) -> None:  # noqa: ARG002 - domains come one after the other
         """Forget the unit in progress."""
         self._unit.clear()
 
@@ -101,38 +106,3 @@ class DirectSink:
 def _refusal(error: Fault) -> TraceError:
     kind = SourceTimeout if error.code == SourceTimeout.code else SourceUnavailable
     return kind(error.message, headers={"Retry-After": "5"})
-
-
-async def at_once(
-    sink: DirectSink, work: asyncio.Task[None], *, profile: str, cid_count: int, batch_size: int
-) -> AsyncIterator[Piece]:
-    """The stream of a trace that has no job; ends the work when nobody reads any more."""
-    begun = clock.now()
-    domains = list(sink.tallies)
-    try:
-        yield MetaLine(
-            job_id=None,
-            profile=profile,
-            domains=domains,
-            cid_count=cid_count,
-            batch_size=batch_size,
-            live=True,
-            created_at=clock.to_text(begun),
-        )
-        async for piece in sink.lines():
-            yield piece
-        if work.done() and work.exception() is not None:
-            yield error_line(INTERNAL, retryable=True)
-            return
-        ends = [tally.end_line() for tally in sink.tallies.values()]
-        warning = warning_of(ends)
-        if warning is not None:
-            yield warning
-        if all(end.status == "failed" for end in ends):
-            yield error_line({"code": "JOB_FAILED", "message": "Every domain of the trace failed."}, retryable=True)
-            return
-        yield complete_line(ends, round((clock.now() - begun).total_seconds(), 3))
-    finally:
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await work

@@ -13,7 +13,7 @@ PARTIAL = "EVENTS_PARTIAL_FAILURE"
 
 
 async def to_document(pieces: Pieces) -> AsyncIterator[bytes]:
-    """The whole result from its pieces, in bounded memory. A stream that breaks off still closes the document."""
+    """The whole result from its pieces, in bounded memory; a stream that breaks off still closes it."""
     writer = _Writer()
     yield b'{"stage":"events","results":{'
     async for piece in pieces:
@@ -41,8 +41,8 @@ class _Writer:
         if isinstance(piece, DomainStartLine):
             self._open, self._rows = piece.domain, 0
             self._domains += 1
-            comma = "," if self._domains > 1 else ""
-            return f'{comma}"{piece.domain}":{{"data":['.encode()
+            before = "," if self._domains > 1 else ""
+            return f'{before}"{piece.domain}":{{"data":['.encode()
         if isinstance(piece, DomainEndLine):
             self._open = None
             if piece.status != "ok":

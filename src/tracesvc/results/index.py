@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from dataclasses import astuple, dataclass
+from typing import Self
 
 from redis.asyncio import Redis
 
 from tracesvc.results.keys import JobKeys
 
 
-class ChunkEntry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ChunkEntry:
     """One stored line: its number, its first record's offset, its records, and what proves its frame."""
 
     batch: int
@@ -21,7 +23,7 @@ class ChunkEntry(NamedTuple):
 
     def to_text(self) -> str:
         """As it stands in log and index."""
-        return ":".join(map(str, self))
+        return ":".join(map(str, astuple(self)))
 
     @classmethod
     def from_text(cls, text: bytes) -> Self:
@@ -40,8 +42,8 @@ async def find_chunks(redis: Redis, keys: JobKeys, domain: str, offset: int, lim
     """The chunks that overlap records [offset, offset + limit): two range reads, whatever the offset."""
     name = keys.index(domain)
     async with redis.pipeline(transaction=True) as pipe:
-        pipe.zrange(name, offset, 0, desc=True, byscore=True, offset=0, num=1)  # type: ignore[arg-type]
-        pipe.zrange(name, f"({offset}", f"({offset + limit}", byscore=True)  # type: ignore[arg-type]
+        pipe.zrange(name, offset, 0, desc=True, byscore=True, offset=0, num=1)
+        pipe.zrangebyscore(name, f"({offset}", f"({offset + limit}")
         before, inside = await pipe.execute()
     entries = [ChunkEntry.from_text(member) for member in [*before, *inside]]
     return [entry for entry in entries if entry.offset + entry.count > offset]

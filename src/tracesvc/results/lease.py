@@ -21,7 +21,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return redis.call('HGET', KEYS[2], 'status') or 'gone'
 """
-RELEASE: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+RELEASE: Final = (
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+)
 RENEWALS_PER_LEASE: Final = 5
 
 
@@ -56,23 +58,23 @@ async def take_lease(
         keys.lease,
         keys.log,
         worker,
-        max(1, round(seconds)),
+        str(max(1, round(seconds))),
         clock.to_text(clock.now()),
-        ttl_seconds,
+        str(ttl_seconds),
         bell,
         keys.job_id,
     )
     return Lease(keys, int(attempt), worker, seconds) if attempt else None
 
 
-async def keep_lease(redis: Redis, lease: Lease, on_cancel: Callable[[], None]) -> None:
+async def keep_lease(redis: Redis, lease: Lease, on_cancel: Callable[[], object]) -> None:
     """Renew until cancelled; calls `on_cancel` once when the job was cancelled or deleted.
 
     Raises `LeaseLost` when another worker holds the job.
     """
     while True:
         status = await redis.eval(  # type: ignore[misc]
-            RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, max(1, round(lease.seconds))
+            RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, str(max(1, round(lease.seconds)))
         )
         if not status:
             raise LeaseLost("Another worker holds this job now.")

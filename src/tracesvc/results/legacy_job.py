@@ -1,4 +1,4 @@
-"""A result of the older layout, shown as a finished job: status, stream and pages (protocol.md, 2, rule 9)."""
+"""A result of the older layout, shown as a finished job (protocol.md, 2, rule 9)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,12 @@ async def legacy_status(redis: Redis, keys: JobKeys, batch_size: int) -> JobStat
 
 
 async def legacy_stream(
-    redis: Redis, keys: JobKeys, catalogue: Catalogue, status: JobStatus, domains: Sequence[str], after: Cursor | None
+    redis: Redis,
+    keys: JobKeys,
+    catalogue: Catalogue,
+    status: JobStatus,
+    domains: Sequence[str],
+    after: Cursor | None,
 ) -> Pieces:
     """The document as the lines of a finished job, re-cut to the batch size, in one pass."""
     domains = [domain for domain in status.domains if domain in domains]
@@ -88,9 +93,9 @@ async def legacy_stream(
             total = status.number(domain, "records")
             yield start_line(catalogue, domain, units=status.number(domain, "units_total"), total=total)
         async for rows in records.batches(domain, status.batch_size):
-            piece = lines.take(rows)
-            if shown and piece is not None:
-                yield piece
+            line = lines.take(rows)
+            if shown and line is not None:
+                yield line
         if domain in domains:
             ends.append(lines.end())
         if shown:
@@ -111,7 +116,9 @@ def _last(members: dict[str, bytes], ends: Sequence[DomainEndLine]) -> list[Piec
     return [*pieces, complete_line(ends, 0.0)]
 
 
-async def legacy_page(redis: Redis, keys: JobKeys, status: JobStatus, ask: PageRequest) -> AsyncIterator[bytes]:
+async def legacy_page(
+    redis: Redis, keys: JobKeys, status: JobStatus, ask: PageRequest
+) -> AsyncIterator[bytes]:
     """One page of the document; reads it up to the page's end."""
     head = page_head(status.job_id, ask, total=status.number(ask.domain, "records"), complete=True)
     yield open_page(head)

@@ -50,10 +50,8 @@ def open_page(head: dict[str, Any]) -> bytes:
     return orjson.dumps(head)[:-1] + b',"data":['
 
 
-async def read_page(
-    redis: Redis, keys: JobKeys, status: JobStatus, ask: PageRequest
-) -> AsyncIterator[bytes]:
-    """One page of what is committed, as JSON; raises `ChunkMissing` or `ChunkCorrupt` before its first byte."""
+async def read_page(redis: Redis, keys: JobKeys, status: JobStatus, ask: PageRequest) -> AsyncIterator[bytes]:
+    """One page of what is committed, as JSON; raises `ChunkMissing`, `ChunkCorrupt` before its first byte."""
     head = page_head(
         status.job_id,
         ask,

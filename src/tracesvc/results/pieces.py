@@ -1,4 +1,4 @@
-"""What a result is made of on its way out: small lines as models, records as the bytes they were stored in."""
+"""What a result is made of on its way out: small lines as models, records as their stored bytes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def warning_of(ends: Sequence[DomainEndLine]) -> WarningLine | None:
     if not failed:
         return None
     parts = ", ".join(f"{count} in {domain}" for domain, count in failed.items())
-    message = f"The result is not complete: containers that could not be fetched: {parts}. Run the trace again for them."
+    message = f"The result is not complete. Containers that could not be fetched: {parts}. Trace them again."
     return WarningLine(failed_domains=list(failed), failed=failed, message=message)
 
 
@@ -64,7 +64,9 @@ def complete_line(ends: Sequence[DomainEndLine], elapsed_seconds: float) -> Comp
     return CompleteLine(total_records=sum(counts.values()), elapsed_seconds=elapsed_seconds, domains=counts)
 
 
-def error_line(fault: Mapping[str, Any], *, retryable: bool = False, resume_after: str | None = None) -> ErrorLine:
+def error_line(
+    fault: Mapping[str, Any], *, retryable: bool = False, resume_after: str | None = None
+) -> ErrorLine:
     """The last line of a stream that did not, from a job's stored error."""
     return ErrorLine(
         code=fault["code"], message=fault["message"], retryable=retryable, resume_after=resume_after

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from tracesvc.catalogue import Catalogue
+from tracesvc.clock import to_text
 from tracesvc.errors import ChunkCorrupt, ChunkMissing, JobNotFound
 from tracesvc.lines import ColumnInfo, DomainEndLine, DomainStartLine, JobState, MetaLine, ProgressLine
 from tracesvc.results.bell import Bell, Ring
@@ -21,11 +22,10 @@ from tracesvc.results.index import ChunkEntry
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.pieces import Piece, Pieces, Records, complete_line, error_line, warning_of
 from tracesvc.results.status import ENDED, JobStatus, read_status
-from tracesvc.clock import to_text
 
 PROGRESS_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 1.0
-# Chunks read ahead of the client, in one round trip: with 4 of 130 kB a finished stream is bound by the socket.
+# Chunks read ahead of the client in one round trip.
 CHUNKS_A_READ: Final = 4
 LOG_ENTRIES_A_READ: Final = 500
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled or deleted while it was read."}
@@ -38,6 +38,11 @@ class _Tail:
     chunks: deque[ChunkEntry] = field(default_factory=deque)
     units: int | None = None
     end: DomainEndLine | None = None
+
+    def skip_to(self, batch: int) -> None:
+        """Leave out what the client holds already."""
+        while self.chunks and self.chunks[0].batch < batch:
+            self.chunks.popleft()
 
 
 class JobStream:
@@ -53,6 +58,7 @@ class JobStream:
         self._bell = bell
         self._catalogue = catalogue
         self._last_id = "0"
+        self._live = False
         self._tails: dict[str, _Tail] = {}
         self._state: JobState | None = None
         self._error: dict[str, Any] | None = None
@@ -65,14 +71,14 @@ class JobStream:
         The cursor must have been checked by `check_cursor`. Raises `ChunkMissing` or `ChunkCorrupt`.
         """
         self._tails = {domain: _Tail() for domain in domains}
-        live = not status.ended
+        self._live = not status.ended
         yield MetaLine(
             job_id=status.job_id,
             profile=status.profile,
             domains=list(domains),
             cid_count=status.cid_count,
             batch_size=status.batch_size,
-            live=live,
+            live=self._live,
             created_at=to_text(status.created_at) if status.created_at else None,
             resumed_after=str(after) if after else None,
         )
@@ -80,44 +86,42 @@ class JobStream:
         with self._bell.watch(self._keys.job_id) as ring:
             for domain in domains[at:]:
                 skip = after.batch + 1 if after and domain == after.domain else 0
-                async for piece in self._domain(domain, skip, live, ring):
+                async for piece in self._domain(domain, skip, ring):
                     yield piece
                 if self._tails[domain].end is None:
                     break
-            async for piece in self._until_ended(ring):
+            async for piece in self._until(lambda: False, ring):
                 yield piece
         for piece in await self._last(list(domains)):
             yield piece
 
-    async def _domain(self, domain: str, skip: int, live: bool, ring: Ring) -> Pieces:
+    async def _domain(self, domain: str, skip: int, ring: Ring) -> Pieces:
         tail = self._tails[domain]
         await self._read_log()
-        while tail.units is None and self._state not in ENDED:
-            async for piece in self._wait(ring):
-                yield piece
-        if tail.units is None and tail.end is None:
+        async for piece in self._until(lambda: tail.units is not None, ring):
+            yield piece
+        if tail.units is None:
             return
-        yield self._start_line(domain, tail, live)
-        while True:
-            if live and self._state not in ENDED and self._progress_is_due():
+        yield self._start_line(domain, tail)
+        while tail.chunks or tail.end is None:
+            if self._progress_is_due():
                 yield await self._progress()
-            while tail.chunks and tail.chunks[0].batch < skip:
-                tail.chunks.popleft()
+            tail.skip_to(skip)
             if tail.chunks:
                 async for records in self._send(domain, tail):
                     yield records
-            elif tail.end is not None:
-                yield tail.end
+            elif tail.end is None and self._state in ENDED:
                 return
-            elif self._state in ENDED:
-                return
-            else:
+            elif tail.end is None:
                 async for piece in self._wait(ring):
                     yield piece
+        yield tail.end
 
     async def _send(self, domain: str, tail: _Tail) -> AsyncIterator[Records]:
         entries = [tail.chunks.popleft() for _ in range(min(CHUNKS_A_READ, len(tail.chunks)))]
-        for entry, frame in zip(entries, await read_frames(self._redis, self._keys, domain, entries), strict=True):
+        for entry, frame in zip(
+            entries, await read_frames(self._redis, self._keys, domain, entries), strict=True
+        ):
             yield Records(domain, frame=frame)
             self.cursor = Cursor(domain, entry.batch)
 
@@ -128,13 +132,14 @@ class JobStream:
             if self._progress_is_due():
                 yield await self._progress()
 
-    async def _until_ended(self, ring: Ring) -> AsyncIterator[Piece]:
-        while self._state not in ENDED:
+    async def _until(self, done: Callable[[], bool], ring: Ring) -> AsyncIterator[Piece]:
+        while not done() and self._state not in ENDED:
             async for piece in self._wait(ring):
                 yield piece
 
     def _progress_is_due(self) -> bool:
-        return time.monotonic() - self._progress_at >= PROGRESS_SECONDS
+        due = time.monotonic() - self._progress_at >= PROGRESS_SECONDS
+        return due and self._live and self._state not in ENDED
 
     async def _progress(self) -> ProgressLine:
         self._progress_at = time.monotonic()
@@ -151,7 +156,9 @@ class JobStream:
         """Take in what is new in the log; whether anything was."""
         anything = False
         while True:
-            entries = await self._redis.xrange(self._keys.log, min=f"({self._last_id}", count=LOG_ENTRIES_A_READ)
+            entries = await self._redis.xrange(
+                self._keys.log, min=f"({self._last_id}", count=LOG_ENTRIES_A_READ
+            )
             for entry_id, fields in entries:
                 self._last_id = entry_id.decode()
                 self._take({name.decode(): value.decode() for name, value in fields.items()})
@@ -178,9 +185,12 @@ class JobStream:
         else:
             tail.end = DomainEndLine.model_validate_json(entry["j"])
 
-    def _start_line(self, domain: str, tail: _Tail, live: bool) -> DomainStartLine:
+    def _start_line(self, domain: str, tail: _Tail) -> DomainStartLine:
         return start_line(
-            self._catalogue, domain, units=tail.units, total=None if live or tail.end is None else tail.end.count
+            self._catalogue,
+            domain,
+            units=tail.units,
+            total=None if self._live or tail.end is None else tail.end.count,
         )
 
     async def _last(self, domains: list[str]) -> list[Piece]:
@@ -203,7 +213,7 @@ def start_line(catalogue: Catalogue, domain: str, *, units: int | None, total: i
 
 
 async def read_frames(redis: Redis, keys: JobKeys, domain: str, entries: Sequence[ChunkEntry]) -> list[bytes]:
-    """The stored frames of these chunks, each checked against the log; raises `ChunkMissing`, `ChunkCorrupt`."""
+    """The stored frames of these chunks, each checked; raises `ChunkMissing`, `ChunkCorrupt`."""
     if not entries:
         return []
     frames = await redis.mget([keys.chunk(domain, entry.batch) for entry in entries])
@@ -211,7 +221,9 @@ async def read_frames(redis: Redis, keys: JobKeys, domain: str, entries: Sequenc
         if frame is None:
             raise ChunkMissing(f"Chunk {entry.batch} of {domain} is no longer stored. Run the trace again.")
         if not is_intact(frame, entry.length, entry.frame_digest):
-            raise ChunkCorrupt(f"Chunk {entry.batch} of {domain} is damaged in the store. Run the trace again.")
+            raise ChunkCorrupt(
+                f"Chunk {entry.batch} of {domain} is damaged in the store. Run the trace again."
+            )
     return list(frames)
 
 

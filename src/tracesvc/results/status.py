@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from redis.asyncio import Redis
@@ -105,10 +105,16 @@ class JobStatus:
         asked = sum(self.cid_count or 0 for _ in self.domains)
         done = sum(self.number(domain, "ids_done") for domain in self.domains)
         share = 1.0 if self.state == "finished" else min(done / asked, 1.0) if asked else 0.0
-        running = ((self.finished_at or clock.now()) - self.started_at).total_seconds() if self.started_at else 0.0
+        running = (
+            ((self.finished_at or clock.now()) - self.started_at).total_seconds() if self.started_at else 0.0
+        )
         left = running * (1 - share) / share if share and running and not self.ended else None
         domains = {
-            domain: {"status": self.domain_status(domain), **progress.model_dump(), "failed": self.number(domain, "failed")}
+            domain: {
+                "status": self.domain_status(domain),
+                **progress.model_dump(),
+                "failed": self.number(domain, "failed"),
+            }
             for domain, progress in self.progress().items()
         }
         return {
@@ -125,7 +131,9 @@ async def read_status(redis: Redis, keys: JobKeys) -> JobStatus:
     """The job's status; raises `JobNotFound` for an unknown, expired or deleted one."""
     raw = await redis.hgetall(keys.meta)  # type: ignore[misc]
     if not raw:
-        raise JobNotFound(f"There is no job {keys.job_id[:80]}. It may have expired or been deleted; ask again.")
+        raise JobNotFound(
+            f"There is no job {keys.job_id[:80]}. It may have expired or been deleted; ask again."
+        )
     return parse_status(keys.job_id, {name.decode(): value.decode() for name, value in raw.items()})
 
 
@@ -144,7 +152,7 @@ def parse_status(job_id: str, fields: Mapping[str, str]) -> JobStatus:
         created_at=_moment(fields.get("created_at")),
         started_at=_moment(fields.get("started_at")),
         finished_at=_moment(fields.get("finished_at")),
-        expires_at=datetime.fromtimestamp(int(expires) / 1000, clock.UTC) if expires else None,
+        expires_at=datetime.fromtimestamp(int(expires) / 1000, UTC) if expires else None,
         stage=fields.get("stage", "events"),
         bytes=int(fields.get("bytes", 0)),
         error=json.loads(fields["error"]) if fields.get("error") else None,

@@ -138,13 +138,17 @@ class JobSink:
             "budget": self._max_bytes,
             "fields": _flat(self._fields(tally)),
             "chunks": [
-                {"score": entry.offset, "member": entry.to_text(), "staged": number if number <= staged else 0}
+                {
+                    "score": entry.offset,
+                    "member": entry.to_text(),
+                    "staged": number if number <= staged else 0,
+                }
                 for number, entry in enumerate(pending.entries, start=1)
             ],
             "bell": self._bell,
             "job": keys.job_id,
         }
-        args = [json.dumps(unit), coverage, *pending.frames]
+        args: list[str | bytes] = [json.dumps(unit), coverage, *pending.frames]
         self._check(await self._run(self._commit, names + pending.staged, args))
 
     async def end(self, domain: str) -> None:
@@ -256,5 +260,7 @@ async def _storing(write: Awaitable[T]) -> T:
 
 def _refused(error: ResponseError) -> TraceError:
     if "OOM" in str(error):
-        return StoreFull("Redis has no memory left. Wait for older results to expire, or give it more memory.")
+        return StoreFull(
+            "Redis has no memory left. Wait for older results to expire, or give it more memory."
+        )
     return TraceError("Redis refused a write.")

@@ -20,7 +20,7 @@ def coverage_of(container_ids: list[str], found: set[str]) -> bytes:
 
 @dataclass(slots=True)
 class DomainTally:
-    """Counts of what is committed of a domain. `ids_done` is the checkpoint: units commit in the order asked."""
+    """What is committed of a domain. `ids_done` is the checkpoint: units commit in the order asked."""
 
     domain: str
     asked: int
@@ -69,7 +69,10 @@ class DomainTally:
         """Coverage; containers that no unit reached count as failed, so that the sum is always `asked`."""
         failed = self.asked - self.with_records - self.without_records
         return ContainerCounts(
-            asked=self.asked, with_records=self.with_records, without_records=self.without_records, failed=failed
+            asked=self.asked,
+            with_records=self.with_records,
+            without_records=self.without_records,
+            failed=failed,
         )
 
     def end_line(self) -> DomainEndLine:

@@ -5,21 +5,27 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from tracesvc.query import MSD, MAX_ID_CHARACTERS
+from tracesvc.query import MAX_ID_CHARACTERS, MSD
 from tracesvc.routes import schemas
 from tracesvc.routes.deps import Svc
 
 router = APIRouter(tags=["catalogue"])
 
 
-@router.get("/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **schemas.CATALOGUE)
+@router.get(
+    "/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **schemas.CATALOGUE
+)
 async def get_catalogue(svc: Svc) -> Response:
     """Profiles with their default domains, domains with columns and types, and the limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {
         name: {"domains": list(catalogue.domains_of(name, {}))}
         | (
-            {"directions": {d: list(catalogue.domains_of(name, {"direction": d})) for d in ("backward", "forward")}}
+            {
+                "directions": {
+                    d: list(catalogue.domains_of(name, {"direction": d})) for d in ("backward", "forward")
+                }
+            }
             if name == MSD
             else {}
         )

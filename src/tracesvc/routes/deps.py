@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
@@ -23,8 +23,15 @@ from tracesvc.settings import Settings
 
 ANYONE = "anonymous"
 PROBE_SECONDS = 0.9
+MAX_JOB_ID_CHARACTERS = 128
 
-AnswerAtOnce = Callable[[TraceQuery, bool], Awaitable[Pieces]]
+
+class AnswersAtOnce(Protocol):
+    """Answers a small trace in its own response; `app` injects the one that runs it."""
+
+    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Pieces:
+        """The trace's pieces, once its first unit is there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class Service:
     keys: Keys
     bell: Bell
     queue: JobQueue
-    answer_at_once: AnswerAtOnce
+    at_once: AnswersAtOnce
     ping_source: Callable[[], Awaitable[None]]
 
     async def redis_answers(self) -> bool:
@@ -60,7 +67,7 @@ class Service:
 
     def job(self, job_id: str) -> JobKeys:
         """The keys of a job; an id that cannot be one is not looked up."""
-        if not 0 < len(job_id) <= 128 or not job_id.isprintable() or ":" in job_id:
+        if not 0 < len(job_id) <= MAX_JOB_ID_CHARACTERS or not job_id.isprintable() or ":" in job_id:
             raise JobNotFound("There is no such job. A job id reads trace-evt-…, as the 202 answer gave it.")
         return self.keys.job(job_id)
 
@@ -68,7 +75,9 @@ class Service:
         """The job's status; raises `JobNotFound`, `QueueUnavailable`."""
         job = self.job(job_id)
         if not await self.redis_answers():
-            raise QueueUnavailable("Redis does not answer; jobs cannot be read now.", headers={"Retry-After": "5"})
+            raise QueueUnavailable(
+                "Redis does not answer; jobs cannot be read now.", headers={"Retry-After": "5"}
+            )
         return await read_status(self.redis, job)
 
 
@@ -86,7 +95,9 @@ async def read_json_body(request: Request, max_bytes: int) -> bytes:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body as application/json (Content-Type: application/json).")
-    too_large = BodyTooLarge(f"The body is larger than {max_bytes} bytes. Ask for fewer containers.", limit=max_bytes)
+    too_large = BodyTooLarge(
+        f"The body is larger than {max_bytes} bytes. Ask for fewer containers.", limit=max_bytes
+    )
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise too_large

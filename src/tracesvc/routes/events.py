@@ -20,11 +20,14 @@ router = APIRouter(tags=["trace"])
 
 @router.post("/events", operation_id="submit_trace", summary="Run a trace", **schemas.EVENTS)
 async def submit_trace(request: Request, svc: Svc) -> Response:
-    """Answered at once (200) when small, as a job (202) when large; see the admission table in docs/protocol.md."""
+    """Answered at once (200) when small, as a job (202) when large."""
     begun = time.monotonic()
     body = await read_json_body(request, svc.settings.trace_max_body_bytes)
     query = parse_query(
-        body, profiles=svc.catalogue.profiles, domains=svc.catalogue.domains, defaults=svc.catalogue.domains_of
+        body,
+        profiles=svc.catalogue.profiles,
+        domains=svc.catalogue.domains,
+        defaults=svc.catalogue.domains_of,
     )
     prefers = request.headers.get("prefer", "").lower()
     available = await svc.jobs_available()
@@ -42,7 +45,9 @@ async def submit_trace(request: Request, svc: Svc) -> Response:
         return await _as_job(request, svc, query)
     media_type = choose(request.headers.get("accept"), (JSON, NDJSON))
     _warn_when_large(svc, query)
-    pieces = guarded(await svc.answer_at_once(query, available or await svc.redis_answers()), lambda: None)
+    pieces = guarded(
+        await svc.at_once.answer(query, redis_answers=available or await svc.redis_answers()), lambda: None
+    )
     seconds = time.monotonic() - begun
     if seconds > svc.settings.trace_slow_threshold_seconds:
         logger.warning("the first unit of a trace answered at once took %.1f s", seconds)

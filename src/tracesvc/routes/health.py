@@ -45,7 +45,10 @@ async def _redis(svc: Service) -> dict[str, Any]:
             return {"status": "warning", "detail": "maxmemory-policy cannot be read; it must be noeviction"}
         return {"status": "unavailable", "detail": "Redis does not answer"}
     if policy != "noeviction":
-        return {"status": "warning", "detail": f"maxmemory-policy is {policy}: results may vanish; set noeviction"}
+        return {
+            "status": "warning",
+            "detail": f"maxmemory-policy is {policy}: results may vanish; set noeviction",
+        }
     return {"status": "ok"}
 
 

@@ -24,7 +24,9 @@ LOOK_SECONDS = 1.0
 async def list_jobs(svc: Svc, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """The caller's jobs, newest first."""
     if not await svc.redis_answers():
-        raise QueueUnavailable("Redis does not answer; jobs cannot be listed now.", headers={"Retry-After": "5"})
+        raise QueueUnavailable(
+            "Redis does not answer; jobs cannot be listed now.", headers={"Retry-After": "5"}
+        )
     found = await svc.queue.jobs(ANYONE, limit)
     return JSONResponse({"jobs": [status.document() for status in found]})
 
@@ -72,7 +74,12 @@ async def _newest(svc: Service, status: JobStatus) -> JobStatus:
 def _changing(status: JobStatus) -> dict[str, Any]:
     document = status.document()
     counts = {domain: progress.model_dump() for domain, progress in status.progress().items()}
-    return {"status": document["status"], "stage": document["stage"], "counts": counts, "attempt": status.attempt}
+    return {
+        "status": document["status"],
+        "stage": document["stage"],
+        "counts": counts,
+        "attempt": status.attempt,
+    }
 
 
 async def find_job(svc: Service, job_id: str) -> JobStatus:

@@ -24,7 +24,7 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary"
 
 
 def weight(header: str, media_type: str) -> float:
-    """The q that an `Accept` or `Accept-Encoding` header gives to a value (RFC 9110, 12.4.2); 0 is not accepted."""
+    """The q that an `Accept…` header gives a value (RFC 9110, 12.4.2); 0 is not accepted."""
     best, best_rank = 0.0, -1
     for part in header.split(","):
         name, *parameters = (piece.strip() for piece in part.lower().split(";"))
@@ -91,7 +91,7 @@ async def _plain(pieces: Pieces) -> AsyncIterator[bytes]:
 
 
 async def _zstd(pieces: Pieces) -> AsyncIterator[bytes]:
-    """Frames, cut so that no part ends between two of them: each carries the next one's magic (protocol.md, 2)."""
+    """Frames, cut so that no part ends between two: each carries the next one's magic (protocol.md, 2)."""
     begin = 0
     async for piece in pieces:
         frame = zstd_bytes(piece)
@@ -101,7 +101,7 @@ async def _zstd(pieces: Pieces) -> AsyncIterator[bytes]:
 
 
 async def guarded(pieces: Pieces, cursor: Callable[[], object | None]) -> Pieces:
-    """The same pieces; what breaks on the way becomes the stream's `error` line, with a cursor to go on from."""
+    """The same pieces; what breaks on the way becomes the `error` line, with a cursor to go on from."""
     try:
         async for piece in pieces:
             yield piece
@@ -111,7 +111,9 @@ async def guarded(pieces: Pieces, cursor: Callable[[], object | None]) -> Pieces
         yield ErrorLine(code=CANCELLED["code"], message=CANCELLED["message"], retryable=False)
     except (RedisError, OSError):
         message = "Redis was lost while the result was read. Go on from the cursor in a moment."
-        yield ErrorLine(code="QUEUE_UNAVAILABLE", message=message, retryable=True, resume_after=_text(cursor()))
+        yield ErrorLine(
+            code="QUEUE_UNAVAILABLE", message=message, retryable=True, resume_after=_text(cursor())
+        )
     except Exception:
         logger.exception("a stream broke off")
         message = "The stream broke off. The log says why; go on from the cursor."

@@ -33,19 +33,19 @@ def install(app: FastAPI) -> None:
     """Render every failure of the app as a problem document."""
 
     @app.exception_handler(TraceError)
-    async def expected(request: Request, error: TraceError) -> JSONResponse:
+    async def expected(_request: Request, error: TraceError) -> JSONResponse:
         return problem(error)
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
         return problem(_invalid(error))
 
     @app.exception_handler(HTTPException)
-    async def from_router(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(_routing(request, error))
+    async def from_router(_request: Request, error: HTTPException) -> JSONResponse:
+        return problem(_routing(error))
 
     @app.exception_handler(RedisError)
-    async def redis_lost(request: Request, error: RedisError) -> JSONResponse:
+    async def redis_lost(_request: Request, error: RedisError) -> JSONResponse:
         logger.warning("Redis failed a request: %s", type(error).__name__)
         return problem(QueueUnavailable("Redis does not answer. Try again soon."))
 
@@ -53,7 +53,9 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         number = secrets.token_hex(6)
         logger.error("%s: %s %s failed", number, request.method, request.url.path, exc_info=error)
-        return problem(TraceError(f"Something went wrong on our side. The log has it under {number}.", id=number))
+        return problem(
+            TraceError(f"Something went wrong on our side. The log has it under {number}.", id=number)
+        )
 
 
 def problem(error: TraceError) -> JSONResponse:
@@ -73,17 +75,23 @@ def problem(error: TraceError) -> JSONResponse:
 
 def _invalid(error: RequestValidationError) -> InvalidParams:
     found = [
-        {"loc": [str(part)[:64] for part in e["loc"]], "msg": e["msg"][:MAX_MESSAGE_CHARACTERS], "type": e["type"]}
+        {
+            "loc": [str(part)[:64] for part in e["loc"]],
+            "msg": e["msg"][:MAX_MESSAGE_CHARACTERS],
+            "type": e["type"],
+        }
         for e in error.errors()[:MAX_REPORTED_ERRORS]
     ]
     first = found[0]
     return InvalidParams(f"{'.'.join(first['loc'])}: {first['msg']}", errors=found)
 
 
-def _routing(request: Request, error: HTTPException) -> TraceError:
+def _routing(error: HTTPException) -> TraceError:
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed(f"This route answers {headers.get('Allow', 'other methods')}.", headers=headers)
+        return MethodNotAllowed(
+            f"This route answers {headers.get('Allow', 'other methods')}.", headers=headers
+        )
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("There is no such route. The routes stand in /docs.")
     return TraceError(str(error.detail), headers=headers)

@@ -169,7 +169,10 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}}
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
+    }
 
 
 def _stream(*, zstd: bool) -> dict[str, Any]:
@@ -184,13 +187,27 @@ EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": _body(TraceQuery)},
     "response_model": None,
     "responses": {
-        200: {"model": WholeResult, "description": "Answered at once, as lines or one document", "content": _stream(zstd=False)},
-        202: {"model": Accepted, "description": "Runs as a job", "headers": {"Location": {"schema": {"type": "string"}}}},
+        200: {
+            "model": WholeResult,
+            "description": "Answered at once, as lines or one document",
+            "content": _stream(zstd=False),
+        },
+        202: {
+            "model": Accepted,
+            "description": "Runs as a job",
+            "headers": {"Location": {"schema": {"type": "string"}}},
+        },
         **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
     },
 }
-JOBS: dict[str, Any] = {"response_model": None, "responses": {200: {"model": JobList}, **_problems(422, 500, 503)}}
-STATUS: dict[str, Any] = {"response_model": None, "responses": {200: {"model": JobDocument}, **_problems(404, 422, 500, 503)}}
+JOBS: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": JobList}, **_problems(422, 500, 503)},
+}
+STATUS: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": JobDocument}, **_problems(404, 422, 500, 503)},
+}
 DELETE: dict[str, Any] = {
     "response_model": None,
     "responses": {
@@ -202,7 +219,10 @@ DELETE: dict[str, Any] = {
 STREAM: dict[str, Any] = {
     "response_model": None,
     "responses": {
-        200: {"description": "One line after the other; the last is complete or error", "content": _stream(zstd=True)},
+        200: {
+            "description": "One line after the other; the last is complete or error",
+            "content": _stream(zstd=True),
+        },
         **_problems(404, 406, 409, 422, 500, 503),
     },
 }
@@ -210,4 +230,7 @@ RESULT: dict[str, Any] = {
     "response_model": None,
     "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
 }
-CATALOGUE: dict[str, Any] = {"response_model": None, "responses": {200: {"model": CatalogueDocument}, **_problems(500)}}
+CATALOGUE: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": CatalogueDocument}, **_problems(500)},
+}

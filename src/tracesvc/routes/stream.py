@@ -25,7 +25,9 @@ router = APIRouter(tags=["results"])
 Domains = Annotated[list[str] | None, Query(alias="domain", max_length=64)]
 
 
-@router.get("/job/{job_id}/stream", operation_id="stream_job", summary="The result as NDJSON", **schemas.STREAM)
+@router.get(
+    "/job/{job_id}/stream", operation_id="stream_job", summary="The result as NDJSON", **schemas.STREAM
+)
 async def stream_job(
     request: Request,
     job_id: str,
@@ -42,13 +44,17 @@ async def stream_job(
     if cursor is not None:
         check_cursor(status, domains, cursor)
     if not follow and not status.ended:
-        raise JobNotComplete("The job has not finished. Wait for it, or read with follow=true.", **_state(status))
+        raise JobNotComplete(
+            "The job has not finished. Wait for it, or read with follow=true.", job_status=status.state
+        )
     media_type = choose(request.headers.get("accept"), (NDJSON, ZSTD))
     pieces = open_stream(svc, status, domains, cursor)
     return stream_response(pieces, media_type, accept_encoding=request.headers.get("accept-encoding"))
 
 
-@router.get("/job/{job_id}/result", operation_id="get_result", summary="A page, or the whole", **schemas.RESULT)
+@router.get(
+    "/job/{job_id}/result", operation_id="get_result", summary="A page, or the whole", **schemas.RESULT
+)
 async def get_result(
     job_id: str,
     svc: Svc,
@@ -60,7 +66,9 @@ async def get_result(
     status = await find_job(svc, job_id)
     if domain is None:
         if not status.ended:
-            raise JobNotComplete("The job has not finished. Read its stream, or pages of a domain.", **_state(status))
+            raise JobNotComplete(
+                "The job has not finished. Read its stream, or pages of a domain.", job_status=status.state
+            )
         return document_response(open_stream(svc, status, status.domains, None))
     _chosen(status, [domain])
     ask = PageRequest(domain, offset, limit, svc.catalogue.domains[domain].columns[0].name)
@@ -87,7 +95,3 @@ def _chosen(status: JobStatus, asked: Sequence[str] | None) -> list[str]:
     if unknown:
         raise DomainNotInJob(f"The job has no domain {unknown[0]}. It has: {', '.join(status.domains)}.")
     return [name for name in status.domains if asked is None or name in asked]
-
-
-def _state(status: JobStatus) -> dict[str, object]:
-    return {"job_status": status.state}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from arro3.core import RecordBatch
@@ -23,7 +23,7 @@ class Source(Protocol):
 
     def batches(
         self, sql: str, params: Mapping[str, object], *, batch_size: int
-    ) -> AsyncIterator[RecordBatch]:
+    ) -> AsyncGenerator[RecordBatch, None]:
         """Run one statement; Arrow batches of at most `batch_size` rows, in the statement's order.
 
         Rows are read while they are consumed (at most a few batches ahead). Closing the iterator early
@@ -33,7 +33,7 @@ class Source(Protocol):
 
     def iter_rows(
         self, sql: str, params: Mapping[str, object], batch_size: int
-    ) -> AsyncIterator[tuple[list[str], list[tuple[object, ...]]]]:
+    ) -> AsyncGenerator[tuple[list[str], list[tuple[object, ...]]], None]:
         """The same statement as `(column names, rows)` pairs of at most `batch_size` rows."""
         ...
 

@@ -1,0 +1,129 @@
+"""A small trace, answered in its own response: the runner of the worker, with the response as its sink."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Final
+
+from tracesvc import clock
+from tracesvc.catalogue import Catalogue
+from tracesvc.errors import TraceError
+from tracesvc.fetch import EventFetcher
+from tracesvc.lines import MetaLine
+from tracesvc.query import TraceQuery
+from tracesvc.results.direct import DirectSink
+from tracesvc.results.pieces import Piece, complete_line, error_line, warning_of
+from tracesvc.runner import Plan, run
+from tracesvc.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+INTERNAL: Final = {"code": "INTERNAL_ERROR", "message": "The trace broke off. The log says why; try again."}
+ALL_FAILED: Final = {"code": "JOB_FAILED", "message": "Every domain of the trace failed."}
+
+
+class AtOnce:
+    """Answers traces without a job, straight from the source, in bounded memory.
+
+    `shared` is used while Redis answers; `alone` while it is away: without event cache and under the
+    per-process limit of statements.
+    """
+
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, shared: EventFetcher, alone: EventFetcher
+    ) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._shared = shared
+        self._alone = alone
+
+    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> AsyncGenerator[Piece, None]:
+        """The trace's pieces, once its first unit is there; raises when the source can answer no domain."""
+        fetcher = self._shared if redis_answers else self._alone
+        begun = clock.now()
+        plan = Plan(
+            container_ids=query.container_ids,
+            domains=query.domain_names,
+            as_of=clock.plant_time(begun, self._settings.trace_plant_timezone),
+            unit_cids=self._settings.trace_unit_cids,
+            domains_at_once=1,
+            units_at_once=self._settings.event_fetcher_max_workers,
+        )
+        sink = DirectSink(
+            plan.domains,
+            len(plan.container_ids),
+            self._catalogue,
+            lambda domain: _answers(fetcher, plan, domain),
+        )
+        work = asyncio.create_task(_work(plan, fetcher, sink), name="trace at once")
+        meta = MetaLine(
+            job_id=None,
+            profile=query.profile,
+            domains=list(plan.domains),
+            cid_count=len(plan.container_ids),
+            batch_size=self._settings.trace_stream_batch_size,
+            live=True,
+            created_at=clock.to_text(begun),
+        )
+        try:
+            await sink.decided()
+        except BaseException:
+            await _stop(work)
+            raise
+        return _pieces(meta, sink, work, begun)
+
+
+async def _work(plan: Plan, fetcher: EventFetcher, sink: DirectSink) -> None:
+    try:
+        await run(plan, fetcher, sink)
+    except Exception:
+        await sink.close()
+        raise
+    await sink.close()
+
+
+async def _answers(fetcher: EventFetcher, plan: Plan, domain: str) -> bool:
+    first = plan.container_ids[: fetcher.unit_size(domain, plan.unit_cids)]
+    try:
+        async with contextlib.aclosing(fetcher.batches(domain, first, as_of=plan.as_of)) as batches:
+            await anext(batches, None)
+    except TraceError:
+        return False
+    return True
+
+
+async def _pieces(
+    meta: MetaLine, sink: DirectSink, work: asyncio.Task[None], begun: datetime
+) -> AsyncGenerator[Piece, None]:
+    """All lines; ends the work when nobody reads them any more."""
+    try:
+        yield meta
+        async for piece in sink.lines():
+            yield piece
+        await asyncio.wait({work})
+        for piece in _last(sink, work, begun):
+            yield piece
+    finally:
+        await _stop(work)
+
+
+def _last(sink: DirectSink, work: asyncio.Task[None], begun: datetime) -> list[Piece]:
+    if work.exception() is not None:
+        logger.error("a trace answered at once broke off", exc_info=work.exception())
+        return [error_line(INTERNAL, retryable=True)]
+    ends = [tally.end_line() for tally in sink.tallies.values()]
+    if all(end.status == "failed" for end in ends):
+        return [error_line(ALL_FAILED, retryable=True)]
+    warning = warning_of(ends)
+    elapsed = round((clock.now() - begun).total_seconds(), 3)
+    return [*([warning] if warning else []), complete_line(ends, elapsed)]
+
+
+async def _stop(work: asyncio.Task[None]) -> None:
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await work
