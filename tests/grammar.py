@@ -120,7 +120,8 @@ class StreamChecker:
         """Check one line (with its newline); returns it parsed. Raises `GrammarError`."""
         require(line.endswith(b"\n"), f"a line without a newline: {line[:80]!r}")
         require(line.count(b"\n") == 1, "more than one line")
-        require(not NEEDLESS_ESCAPE.search(line), f"escaped text that UTF-8 can hold: {line[:200]!r}")
+        escaped = b"\\u" in line and NEEDLESS_ESCAPE.search(line)
+        require(not escaped, f"escaped text that UTF-8 can hold: {line[:200]!r}")
         parsed = _parse(line)
         kind = str(parsed.get("type"))
         require(kind in FIELDS, f"an unknown type of line: {kind!r}")

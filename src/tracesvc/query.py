@@ -10,15 +10,17 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     StrictStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -34,6 +36,10 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 DomainsOf = Callable[[str, Mapping[str, object]], tuple[str, ...]]
 
 
+# The first fault is enough: a list of a million faults must not become a million error objects.
+Texts = Annotated[list[StrictStr], Field(fail_fast=True)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -42,7 +48,7 @@ class Seeds(_Strict):
     """Where a trace starts when it is not given container ids (domain.md, 5)."""
 
     resolve_type: Literal["lot_id", "wafer_lot", "work_order", "gd_work_order", "gd_lot_id", "serial_number"]
-    values: list[StrictStr] = Field(min_length=1)
+    values: Texts = Field(min_length=1)
 
 
 class MsdParams(_Strict):
@@ -51,13 +57,13 @@ class MsdParams(_Strict):
     mode: Literal["date_range", "container"] = "date_range"
     direction: Literal["backward", "forward"] = "backward"
     station: StrictStr | None = Field(default=None, max_length=64)
-    start_date: date | None = None
-    end_date: date | None = None
+    start_date: date | None = Field(default=None, strict=True)
+    end_date: date | None = Field(default=None, strict=True)
     resolve_type: Literal["lot_id", "wafer_lot", "work_order"] | None = None
-    values: list[StrictStr] = []
-    loss_reasons: list[StrictStr] = []
-    pj_types: list[StrictStr] = []
-    packages: list[StrictStr] = []
+    values: Texts = []
+    loss_reasons: Texts = []
+    pj_types: Texts = []
+    packages: Texts = []
 
 
 class Lineage(_Strict):
@@ -68,30 +74,37 @@ class Lineage(_Strict):
     seed_roots: dict[str, StrictStr | None] = {}
 
 
+def _normal_ids(value: object, info: ValidationInfo) -> list[str]:
+    """Ids trimmed, without blanks and duplicates, checked all at once: there may be hundreds of thousands."""
+    field = info.field_name or "ids"
+    if not isinstance(value, list):
+        raise _fault((field,), "Input should be a list of ids", "list_type")
+    if not set(map(type, value)) <= {str}:
+        at = next(index for index, item in enumerate(value) if type(item) is not str)
+        raise _fault((field, at), "Input should be text", "string_type")
+    ids: list[str] = list(dict.fromkeys(filter(None, map(str.strip, value))))
+    if _FORBIDDEN.search("".join(ids)):
+        at = next(index for index, item in enumerate(value) if _FORBIDDEN.search(item.strip()))
+        raise _fault((field, at), "an id holds no control characters and no lone surrogates", "id_characters")
+    if max(map(len, ids), default=0) > MAX_ID_CHARACTERS:
+        at = next(index for index, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS)
+        raise _fault((field, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
+    return ids
+
+
+ContainerIds = Annotated[list[str], PlainValidator(_normal_ids, json_schema_input_type=list[str])]
+
+
 class TraceQuery(_Strict):
     """One trace, normalised: ids trimmed, without blanks and duplicates, in the order given."""
 
     profile: StrictStr = Field(max_length=64)
-    container_ids: list[StrictStr] = []
-    domains: list[StrictStr] | None = Field(default=None, min_length=1, max_length=64)
+    container_ids: ContainerIds = []
+    domains: Texts | None = Field(default=None, min_length=1, max_length=64)
     params: dict[str, Any] = {}
-    seed_container_ids: list[StrictStr] = []
+    seed_container_ids: ContainerIds = []
     lineage: Lineage | None = None
     seeds: Seeds | None = None
-
-    @field_validator("container_ids", "seed_container_ids")
-    @classmethod
-    def _normal_ids(cls, ids: list[str]) -> list[str]:
-        normal = list(dict.fromkeys(filter(None, map(str.strip, ids))))
-        if _FORBIDDEN.search("".join(normal)):
-            at = next(i for i, value in enumerate(ids) if _FORBIDDEN.search(value.strip()))
-            message = f"id number {at} holds a control character or a lone surrogate"
-            raise ValueError(message)
-        if any(len(value) > MAX_ID_CHARACTERS for value in normal):
-            at = next(i for i, value in enumerate(ids) if len(value.strip()) > MAX_ID_CHARACTERS)
-            message = f"id number {at} is longer than {MAX_ID_CHARACTERS} characters"
-            raise ValueError(message)
-        return normal
 
     @field_validator("domains")
     @classmethod
@@ -126,12 +139,12 @@ def parse_query(
 ) -> TraceQuery:
     """Read and normalise a request body; raises `InvalidParams` with `errors` that point at each fault."""
     try:
-        query = TraceQuery.model_validate_json(body)
-        if query.params:
-            query = query.model_copy(
-                update={"params": MsdParams.model_validate(query.params).model_dump(mode="json")}
-            )
-    except (ValidationError, RecursionError) as error:
+        query = TraceQuery.model_validate(orjson.loads(body))
+        if query.profile == MSD:
+            query = query.model_copy(update={"params": _normal_params(query.params)})
+    except orjson.JSONDecodeError as error:
+        raise _fault((), f"the body is no JSON in UTF-8: {error.msg}", "json_invalid") from None
+    except ValidationError as error:
         raise invalid(error) from None
     if query.profile not in profiles:
         raise _fault(("profile",), f"unknown profile; one of {', '.join(profiles)}", "unknown_profile")
@@ -149,13 +162,23 @@ def parse_query(
     return query
 
 
-def invalid(error: ValidationError | RecursionError) -> InvalidParams:
+def _normal_params(params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return MsdParams.model_validate_json(orjson.dumps(params)).model_dump(mode="json")
+    except ValidationError as error:
+        raise invalid(error, "params") from None
+    except TypeError:
+        raise _fault(("params",), "a number is out of range", "json_invalid") from None
+
+
+def invalid(error: ValidationError, *where: str) -> InvalidParams:
     """The 422 for what pydantic found: `loc`, `msg`, `type` of each fault, never the input itself."""
-    if isinstance(error, RecursionError):
-        return _fault((), "the JSON is nested too deeply", "json_invalid")
     found = [
         {
-            "loc": [part if isinstance(part, int) else part[:MAX_ID_CHARACTERS] for part in e["loc"]],
+            "loc": [
+                *where,
+                *(part if isinstance(part, int) else part[:MAX_ID_CHARACTERS] for part in e["loc"]),
+            ],
             "msg": e["msg"][:MAX_MESSAGE_CHARACTERS],
             "type": e["type"],
         }

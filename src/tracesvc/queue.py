@@ -160,7 +160,7 @@ class JobQueue:
     async def load(self, job_id: str) -> TraceQuery | None:
         """The question of a job, or None when it is gone."""
         stored = await self._redis.get(self._keys.job(job_id).request)
-        return None if stored is None else TraceQuery.model_validate_json(inflate(stored))
+        return None if stored is None else TraceQuery.model_validate(orjson.loads(inflate(stored)))
 
     async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
         """The caller's jobs that still exist, newest first."""

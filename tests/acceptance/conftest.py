@@ -15,7 +15,8 @@ from tracesvc.catalogue import load_catalogue
 
 __all__ = ["every_key_has_a_ttl"]
 
-SMALL_LINES: Final[Mapping[str, Any]] = {"trace_async_cid_threshold": 100, "trace_stream_batch_size": 500}
+LINE: Final = 200
+SMALL_LINES: Final[Mapping[str, Any]] = {"trace_async_cid_threshold": 100, "trace_stream_batch_size": LINE}
 SLOW: Final[Mapping[str, Any]] = {  # many small statements, one at a time; a frozen worker is not given up
     "trace_unit_cids": 10,
     "trace_events_max_workers": 1,
@@ -27,7 +28,7 @@ SLOW: Final[Mapping[str, Any]] = {  # many small statements, one at a time; a fr
 
 @pytest.fixture(scope="module")
 def stack(stacks: Callable[..., Stack], small_plant: Plant) -> Stack:
-    """Two API processes and a worker on 2,000 containers; lines of 500 records."""
+    """Two API processes and a worker on 2,000 containers; short lines."""
     return stacks(small_plant, apis=2, workers=1, **SMALL_LINES)
 
 
@@ -37,11 +38,19 @@ def slow_stack(stacks: Callable[..., Stack], medium_plant: Plant) -> Stack:
     return stacks(medium_plant, apis=2, workers=1, **SMALL_LINES, **SLOW)
 
 
+@pytest.fixture(scope="session")
+def traces() -> dict[str, Trace]:
+    """Traces that modules share, by the prefix of the stack that ran them."""
+    return {}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def whole(stack: Stack, small_plant: Plant) -> Trace:
-    """A finished job: every container of the small plant, all seven domains."""
-    async with stack.client() as api:
-        return await traced(api, small_plant.container_ids, domains=list(ALL_DOMAINS))
+async def whole(stack: Stack, small_plant: Plant, traces: dict[str, Trace]) -> Trace:
+    """A finished job: every container of the small plant, all seven domains. Not to be changed or deleted."""
+    if stack.prefix not in traces:
+        async with stack.client() as api:
+            traces[stack.prefix] = await traced(api, small_plant.container_ids, domains=list(ALL_DOMAINS))
+    return traces[stack.prefix]
 
 
 @pytest.fixture(scope="session")

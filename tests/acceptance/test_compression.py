@@ -103,7 +103,7 @@ async def test_no_http_chunk_of_a_live_stream_ends_between_two_frames(
     async with slow_stack.client() as api:
         answer = await api.post(
             "/api/trace/events",
-            json={"profile": "query_tool", "container_ids": medium_plant.container_ids[:400]},
+            json={"profile": "query_tool", "container_ids": medium_plant.container_ids[:200]},
         )
         job_id = answer.json()["job_id"]
         async with raw_get(slow_stack.url + path_of(job_id), headers=ZSTD) as response:
@@ -121,7 +121,7 @@ async def test_a_default_httpx_client_reads_a_live_zstd_stream_as_it_comes(
     slow_stack: Stack, medium_plant: Plant
 ) -> None:
     """httpx offers zstd by itself when zstandard is installed, and decodes it."""
-    ids = medium_plant.container_ids[:2000]
+    ids = medium_plant.container_ids[:1000]
     async with held_job(slow_stack, ids, domains=list(ALL_DOMAINS)) as job_id, slow_stack.client() as api:
         waiting = await committed(api, job_id)
         assert waiting > 0
@@ -180,7 +180,7 @@ async def test_curl_follows_a_running_job(slow_stack: Stack, medium_plant: Plant
     async with slow_stack.client() as api:
         answer = await api.post(
             "/api/trace/events",
-            json={"profile": "query_tool", "container_ids": medium_plant.container_ids[400:800]},
+            json={"profile": "query_tool", "container_ids": medium_plant.container_ids[400:600]},
         )
         url = slow_stack.url + path_of(answer.json()["job_id"])
         compressed = ["--compressed"] if await curl_knows_zstd() else []

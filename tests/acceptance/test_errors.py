@@ -328,6 +328,7 @@ async def test_a_source_that_is_gone_is_unavailable(
     async with lost.client() as api:
         ids = tiny_plant.container_ids
         assert (await api.post(EVENTS, json=question(ids))).status_code == 200
+        await finished(api, ids[:3])  # the worker has opened its source too
         for file in folder.iterdir():
             file.unlink()
         answer = await api.post(EVENTS, json=question(some_ids(5)))

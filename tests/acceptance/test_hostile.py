@@ -33,7 +33,7 @@ def stack(stacks: Callable[..., Stack], tiny_plant: Plant) -> Stack:
 def sourceless(
     stacks: Callable[..., Stack], tiny_plant: Plant, tmp_path_factory: pytest.TempPathFactory
 ) -> Stack:
-    """The plant's files are gone since the start: whatever asks the source is 503.
+    """The plant's files are gone once it was opened: whatever asks the source is 503.
 
     Without workers, and with a limit of ten containers.
     """
@@ -45,6 +45,7 @@ def sourceless(
         trace_async_cid_threshold=5,
         trace_events_cid_limit=10,
     )
+    httpx.post(found.url + EVENTS, json=question(tiny_plant.container_ids[:5])).raise_for_status()
     for file in folder.iterdir():
         file.unlink()
     return found

@@ -401,5 +401,6 @@ async def test_the_service_is_live_without_a_worker(stacks: Callable[..., Stack]
     alone = stacks(tiny_plant, workers=0)
     async with alone.client() as api:
         assert (await api.get("/livez")).status_code == 200
-        body = (await api.get("/readyz")).json()
-        assert body["workers"] == []
+        ready = await api.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["checks"]["workers"]["workers"] == []

@@ -21,7 +21,7 @@ def edges(seen: DomainSeen) -> list[int]:
     return sorted(offset for offset in around | ends if offset >= 0)
 
 
-@pytest.mark.parametrize("limit", [1, 7, 499, 500, 501, LARGEST])
+@pytest.mark.parametrize("limit", [1, 7, 199, 200, 201, LARGEST])
 @pytest.mark.parametrize("domain", ["history", "rejects", "jobs"])
 async def test_a_page_holds_the_streams_records_at_every_boundary(
     api: httpx.AsyncClient, whole: Trace, domain: str, limit: int
@@ -68,7 +68,7 @@ async def test_a_page_has_the_records_bytes_as_the_stream_has_them(
 ) -> None:
     seen = whole.seen.domains["materials"]
     answer = await api.get(path_of(whole.job_id, "result"), params={"domain": "materials", "limit": 500})
-    rows = seen.lines[0].partition(b'"data":')[2].removesuffix(b"}")
+    rows = seen.lines[0].partition(b'"data":[')[2].removesuffix(b"]}")
     assert rows in answer.content
 
 

@@ -112,7 +112,7 @@ def test_timestamps_stand_in_the_bytes_as_the_plant_has_them(whole: Trace, small
 
 
 async def test_a_running_job_delivers_the_plants_records(slow_stack: Stack, medium_plant: Plant) -> None:
-    ids = medium_plant.container_ids[:1000]
+    ids = medium_plant.container_ids[:300]
     plain = PlainPlant(medium_plant.path, ids)
     async with slow_stack.client() as api:
         job_id = await submit(api, ids)

@@ -22,7 +22,7 @@ CUTS = 50
 async def trace(stack: Stack, small_plant: Plant) -> Trace:
     """A few hundred containers, so that fifty streams of it are quick."""
     async with stack.client() as api:
-        return await traced(api, small_plant.container_ids[:250], domains=list(ALL_DOMAINS))
+        return await traced(api, small_plant.container_ids[:150], domains=list(ALL_DOMAINS))
 
 
 def lines_of(seen: StreamChecker) -> dict[str, list[bytes]]:
@@ -79,9 +79,9 @@ async def test_cut_at_random_bytes_again_and_again_a_live_stream_is_whole(
 ) -> None:
     chance = random.Random(7)
     async with slow_stack.client() as api:
-        job_id = await submit(api, medium_plant.container_ids[:1500])
+        job_id = await submit(api, medium_plant.container_ids[:400])
         seen, live = StreamChecker(), 0
-        limit = 150_000 if headers == IDENTITY else 8_000
+        limit = 100_000 if headers == IDENTITY else 6_000
         for number in range(CUTS):
             url = slow_stack.urls[number % 2] + path_of(job_id)
             seen = await resumed(url, seen, headers, chance.randrange(1, limit))

@@ -80,11 +80,22 @@ class Rewriter:
         self._clean = clean
         self._dates = Dates(date_columns, {*date_binds, SYSDATE_BIND})
         self._refusal = refusal
+        self._rules: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
+            exp.Literal: self._empty_text, exp.Trim: self._trim, exp.Substring: self._substring,
+            exp.DPipe: self._concat, exp.Sub: self._difference, exp.Add: self._date_plus,
+            exp.Anonymous: self._truncate, exp.DateTrunc: self._truncate_to, exp.Cast: self._cast,
+            exp.DateStrToDate: self._date_literal, exp.CurrentTimestamp: self._sysdate,
+            exp.ToChar: self._to_char,
+            exp.ToNumber: self._to_number, exp.Window: self._keep, exp.In: self._in_list,
+            exp.Identifier: self._identifier,
+        }  # fmt: skip
 
     def rewrite(self, tree: exp.Query) -> exp.Query:
         """The tree in DuckDB's meaning; the one given is consumed."""
         self._dates.learn(tree)
         self._recursive_with(tree)
+        for query in tree.find_all(exp.Select):
+            query.set("hint", None)  # for Oracle's optimizer; no result depends on it
         for node in reversed(list(tree.walk(bfs=False))):
             new = self._rewrite_node(node)
             if new is not node:
@@ -92,16 +103,7 @@ class Rewriter:
         return tree
 
     def _rewrite_node(self, node: exp.Expr) -> exp.Expr:
-        rules: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
-            exp.Literal: self._empty_text, exp.Trim: self._trim, exp.Substring: self._substring,
-            exp.DPipe: self._concat, exp.Sub: self._difference, exp.Add: self._date_plus,
-            exp.Anonymous: self._truncate, exp.DateTrunc: self._truncate_to, exp.Cast: self._cast,
-            exp.DateStrToDate: self._date_literal, exp.CurrentTimestamp: self._sysdate,
-            exp.ToChar: self._to_char,
-            exp.ToNumber: self._to_number, exp.Window: self._keep, exp.In: self._in_list,
-            exp.Identifier: self._identifier, exp.Hint: self._hint,
-        }  # fmt: skip
-        rule = rules.get(type(node))
+        rule = self._rules.get(type(node))
         return rule(node) if rule else node
 
     def _recursive_with(self, tree: exp.Query) -> None:
@@ -259,9 +261,4 @@ class Rewriter:
         """Names without quotes are upper case."""
         if not node.quoted:
             node.set("this", node.name.upper())
-        return node
-
-    def _hint(self, node: exp.Hint) -> exp.Expr:
-        """Hints are for Oracle's optimizer and change no result."""
-        node.pop()
         return node

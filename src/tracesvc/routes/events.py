@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -23,7 +24,8 @@ async def submit_trace(request: Request, svc: Svc) -> Response:
     """Answered at once (200) when small, as a job (202) when large."""
     begun = time.monotonic()
     body = await read_json_body(request, svc.settings.trace_max_body_bytes)
-    query = parse_query(
+    query = await asyncio.to_thread(
+        parse_query,
         body,
         profiles=svc.catalogue.profiles,
         domains=svc.catalogue.domains,

@@ -104,8 +104,9 @@ class DuckDBSource:
             raise SourceError(
                 "the statement is outside the subset of SQL that every source can run"
             ) from error
-        loop = asyncio.get_running_loop()
-        cursor = await loop.run_in_executor(self._executor, self._cursor)
+        self._refuse_when_closed()
+        cursor = await asyncio.get_running_loop().run_in_executor(self._executor, self._cursor)
+        self._refuse_when_closed()
         statement = Statement(cursor, self._executor, seconds=self._seconds)
         self._running.add(statement)
         statement.begin(translation.sql, self._bound(translation, params))
@@ -123,11 +124,13 @@ class DuckDBSource:
             raise SourceError(f"the statement needs a value for :{min(missing)}")
         return {name: _to_the_second({**clock, **params}[name]) for name in translation.binds}
 
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise SourceUnavailable("the plant's database is closed: the process is ending")
+
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         """A cursor of its own for a statement; the first one opens the plant."""
         with self._opening:
-            if self._closed:
-                raise SourceUnavailable("the plant's database is closed: the process is ending")
             try:
                 if self._con is None:
                     self._con = self._open()

@@ -41,6 +41,7 @@ class Statement:
         self._seconds_left = seconds
         self._reader: RecordBatchReader | None = None
         self._pull: Future[RecordBatch | None] | None = None
+        self._stopped = False
 
     def begin(self, sql: str, params: Mapping[str, object]) -> None:
         """Start the statement and the pull of its first batch; returns at once."""
@@ -62,6 +63,8 @@ class Statement:
         if pull is None:
             return None
         await self._wait(pull)
+        if self._stopped:
+            raise SourceUnavailable("the plant's database was closed while a statement ran")
         try:
             batch = pull.result()
         except Exception as error:
@@ -74,6 +77,7 @@ class Statement:
 
     async def stop(self) -> None:
         """Break the statement off, wait until its thread has let go, and give the cursor back."""
+        self._stopped = True
         while self._pull is not None and not self._pull.done() and not self._pull.cancel():
             self._cursor.interrupt()
             await asyncio.wait({asyncio.wrap_future(self._pull)}, timeout=_INTERRUPT_PAUSE)

@@ -90,7 +90,9 @@ def test_the_message_points_at_the_line_of_the_statement(
 def test_columns_must_be_the_declared_ones_in_their_order(tmp_path: Path) -> None:
     file = copied(tmp_path)
     broken(tmp_path / "sql" / "jobs.sql", "j.CREATEDATE, j.COMPLETEDATE", "j.COMPLETEDATE, j.CREATEDATE")
-    assert refused(file)[2].startswith("the statement gives COMPLETEDATE where the catalogue declares CREATEDATE")
+    assert refused(file)[2].startswith(
+        "the statement gives COMPLETEDATE where the catalogue declares CREATEDATE"
+    )
 
 
 def test_a_missing_statement_is_told_at_its_domain(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_every_statement_starts_with_a_line_of_english_and_warns_of_full_scans(c
 def test_another_file_replaces_it_with_schema_and_statements(tmp_path: Path) -> None:
     shutil.copytree(BUILT_IN.with_name("sql"), tmp_path / "sql")
     file = tmp_path / "mine.yaml"
-    file.write_text(BUILT_IN.read_text(encoding="utf-8").replace("schema: DWH", "schema: PLANT2"), encoding="utf-8")
+    file.write_text(
+        BUILT_IN.read_text(encoding="utf-8").replace("schema: DWH", "schema: PLANT2"), encoding="utf-8"
+    )
     mine, built_in = load_catalogue(str(file)), load_catalogue()
     assert "PLANT2.DW_MES_CONTAINER" in mine.domains["history"].sql
     assert mine.fingerprint != built_in.fingerprint
