@@ -82,9 +82,10 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tasks = [asyncio.create_task(_announce(bench)), asyncio.create_task(_work(bench))]
+    tasks = [asyncio.create_task(part) for part in (stop.wait(), _announce(bench), _work(bench))]
     try:
-        await stop.wait()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done.pop().result()  # a part that died ends the process: better than a silent one
     finally:
         for task in tasks:
             task.cancel()

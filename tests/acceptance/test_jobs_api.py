@@ -119,7 +119,7 @@ async def test_after_the_end_the_clock_of_a_job_stands_still(api: httpx.AsyncCli
 
 async def test_progress_never_goes_back(slow: Stack, medium_plant: Plant) -> None:
     async with slow.client() as api:
-        job_id = await submit(api, medium_plant.container_ids[:100])
+        job_id = await submit(api, medium_plant.container_ids[:40])
         seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["status"] not in ENDED:
             seen.append((await api.get(url(job_id, "?wait=5"))).json())

@@ -185,7 +185,7 @@ async def test_a_running_job_has_a_lease_and_a_finished_one_has_not(
 ) -> None:
     slow = stacks(medium_plant, workers=1, trace_unit_cids=1, event_fetcher_cache_skip_cid_threshold=0)
     async with slow.client() as api, slow.redis() as store:
-        job_id = await submit(api, medium_plant.container_ids[:80])
+        job_id = await submit(api, medium_plant.container_ids[:30])
         lease = slow.key(job_id, "lease")
 
         async def is_leased() -> bool:

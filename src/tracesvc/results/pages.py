@@ -14,7 +14,7 @@ from tracesvc.lines import rows_of
 from tracesvc.results.codec import inflate
 from tracesvc.results.index import ChunkEntry, find_chunks
 from tracesvc.results.keys import JobKeys
-from tracesvc.results.reader import CHUNKS_A_READ, read_frames
+from tracesvc.results.reader import read_frames
 from tracesvc.results.rows import slice_rows
 from tracesvc.results.status import JobStatus
 
@@ -59,29 +59,20 @@ async def read_page(redis: Redis, keys: JobKeys, status: JobStatus, ask: PageReq
         complete=status.domain_ended(ask.domain),
     )
     entries = await find_chunks(redis, keys, ask.domain, ask.offset, head["count"]) if head["count"] else []
-    first, rest = entries[:CHUNKS_A_READ], entries[CHUNKS_A_READ:]
-    frames = await read_frames(redis, keys, ask.domain, first)
-    return _body(redis, keys, ask, head, list(zip(first, frames, strict=True)), rest)
+    # All of them before the first byte is sent: at most 50,000 records, compressed.
+    frames = list(await read_frames(redis, keys, ask.domain, entries))
+    return _body(ask, head, entries, frames)
 
 
 async def _body(
-    redis: Redis,
-    keys: JobKeys,
-    ask: PageRequest,
-    head: dict[str, Any],
-    read: list[tuple[ChunkEntry, bytes]],
-    rest: list[ChunkEntry],
+    ask: PageRequest, head: dict[str, Any], entries: list[ChunkEntry], frames: list[bytes]
 ) -> AsyncIterator[bytes]:
     stop = ask.offset + head["count"]
-    before = open_page(head)
-    while read:
-        for entry, frame in read:
-            rows = await asyncio.to_thread(_cut, frame, entry, ask, stop)
-            yield before + rows
-            before = b","
-        taken, rest = rest[:CHUNKS_A_READ], rest[CHUNKS_A_READ:]
-        read = list(zip(taken, await read_frames(redis, keys, ask.domain, taken), strict=True))
-    yield (b"" if before == b"," else before) + b"]}"
+    yield open_page(head)
+    for number, (entry, frame) in enumerate(zip(entries, frames, strict=True)):
+        rows = await asyncio.to_thread(_cut, frame, entry, ask, stop)
+        yield b"," + rows if number else rows
+    yield b"]}"
 
 
 def _cut(frame: bytes, entry: ChunkEntry, ask: PageRequest, stop: int) -> bytes:

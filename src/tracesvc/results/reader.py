@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -212,19 +212,24 @@ def start_line(catalogue: Catalogue, domain: str, *, units: int | None, total: i
     return DomainStartLine(domain=domain, columns=columns, total_batches=units, total=total)
 
 
-async def read_frames(redis: Redis, keys: JobKeys, domain: str, entries: Sequence[ChunkEntry]) -> list[bytes]:
-    """The stored frames of these chunks, each checked; raises `ChunkMissing`, `ChunkCorrupt`."""
-    if not entries:
-        return []
-    frames = await redis.mget([keys.chunk(domain, entry.batch) for entry in entries])
-    for entry, frame in zip(entries, frames, strict=True):
-        if frame is None:
-            raise ChunkMissing(f"Chunk {entry.batch} of {domain} is no longer stored. Run the trace again.")
-        if not is_intact(frame, entry.length, entry.frame_digest):
-            raise ChunkCorrupt(
-                f"Chunk {entry.batch} of {domain} is damaged in the store. Run the trace again."
-            )
-    return list(frames)
+async def read_frames(
+    redis: Redis, keys: JobKeys, domain: str, entries: Sequence[ChunkEntry]
+) -> Iterator[bytes]:
+    """The stored frames of these chunks, read at once, each checked against the log when its turn comes.
+
+    Going on to one that is gone or damaged raises `ChunkMissing` or `ChunkCorrupt`.
+    """
+    names = [keys.chunk(domain, entry.batch) for entry in entries]
+    frames = await redis.mget(names) if names else []
+    return (_checked(domain, entry, frame) for entry, frame in zip(entries, frames, strict=True))
+
+
+def _checked(domain: str, entry: ChunkEntry, frame: bytes | None) -> bytes:
+    if frame is None:
+        raise ChunkMissing(f"Chunk {entry.batch} of {domain} is no longer stored. Run the trace again.")
+    if not is_intact(frame, entry.length, entry.frame_digest):
+        raise ChunkCorrupt(f"Chunk {entry.batch} of {domain} is damaged in the store. Run the trace again.")
+    return frame
 
 
 def check_cursor(status: JobStatus, domains: Sequence[str], after: Cursor) -> None:

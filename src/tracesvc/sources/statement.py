@@ -31,6 +31,13 @@ def source_error(error: BaseException) -> TraceError:
     return SourceError("the plant's database refused a statement")
 
 
+def _watched(pull: Future[RecordBatch | None]) -> asyncio.Future[RecordBatch | None]:
+    """A pull to wait for; its error is taken from the pull itself, or is of no interest any more."""
+    watched = asyncio.wrap_future(pull)
+    watched.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return watched
+
+
 class Statement:
     """A statement on a cursor of its own. Only one pull runs at a time."""
 
@@ -80,7 +87,7 @@ class Statement:
         self._stopped = True
         while self._pull is not None and not self._pull.done() and not self._pull.cancel():
             self._cursor.interrupt()
-            await asyncio.wait({asyncio.wrap_future(self._pull)}, timeout=_INTERRUPT_PAUSE)
+            await asyncio.wait({_watched(self._pull)}, timeout=_INTERRUPT_PAUSE)
         if self._pull is not None and not self._pull.cancelled():
             self._pull.exception()
         self._pull = self._reader = None
@@ -101,7 +108,7 @@ class Statement:
     async def _wait(self, pull: Future[RecordBatch | None]) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        done, _ = await asyncio.wait({asyncio.wrap_future(pull)}, timeout=self._seconds_left)
+        done, _ = await asyncio.wait({_watched(pull)}, timeout=self._seconds_left)
         self._seconds_left = max(0.0, self._seconds_left - (loop.time() - began))
         if not done:
             raise SourceTimeout("a statement took longer than DB_SLOW_CALL_TIMEOUT_MS allows")

@@ -128,7 +128,8 @@ def test_keep_takes_the_first_or_the_last_group(aggregate: str, wanted: int | No
 
 def test_a_with_that_reads_itself_is_recursive() -> None:
     sql = """WITH up (K, DEPTH) AS (
-        SELECT t.K, 1 FROM T t WHERE t.K = 1 UNION ALL SELECT t.K, u.DEPTH + 1 FROM T t JOIN up u ON t.K = u.K + 1)
+        SELECT t.K, 1 FROM T t WHERE t.K = 1 UNION ALL
+        SELECT t.K, u.DEPTH + 1 FROM T t JOIN up u ON t.K = u.K + 1)
         SELECT u.K AS K, u.DEPTH AS DEPTH FROM up u ORDER BY 1"""
     assert run(sql) == [(1, 1), (2, 2), (3, 3)]
 
@@ -160,8 +161,8 @@ def test_clean_tables_need_no_trim_but_what_a_statement_makes_does() -> None:
     [
         ("SELECT t.A AS A\nFROM T t\nSTART WITH t.A = 1 CONNECT BY NOCYCLE PRIOR t.A = t.B", 3, "CONNECT BY"),
         (
-            "WITH r (A) AS (SELECT t.A FROM T t\nUNION ALL SELECT t.A FROM T t JOIN r ON r.A = t.B)"
-            "\nCYCLE A SET C TO 1 DEFAULT 0 SELECT r.A AS A FROM r",
+            "WITH r (A) AS (SELECT t.A FROM T t UNION ALL\n"  # noqa: ISC004 - one statement
+            "SELECT t.A FROM T t JOIN r ON r.A = t.B)\nCYCLE A SET C TO 1 DEFAULT 0 SELECT r.A AS A FROM r",
             3,
             "CYCLE",
         ),

@@ -13,10 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.support import wait_until
 from tracesvc.catalogue import load_catalogue
 from tracesvc.errors import SourceTimeout, SourceUnavailable
 from tracesvc.settings import load_settings
 from tracesvc.sources import SourceError, open_source
+from tracesvc.sources import duckdb as embedded
 from tracesvc.sources.duckdb import DuckDBSource
 
 ROWS = 400_000
@@ -33,8 +35,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(str(path)) as con:
         con.execute("CREATE SCHEMA DWH")
         con.execute(
-            "CREATE TABLE DWH.DW_MES_LOTWIPHISTORY AS SELECT printf('%016x', i) AS CONTAINERID, i AS TRACKINQTY"
-            f" FROM range({ROWS}) t(i)"
+            "CREATE TABLE DWH.DW_MES_LOTWIPHISTORY AS"
+            f" SELECT printf('%016x', i) AS CONTAINERID, i AS TRACKINQTY FROM range({ROWS}) t(i)"
         )
     return path
 
@@ -151,3 +153,13 @@ async def test_a_datetime_is_bound_to_the_second_as_oracle_does(source: DuckDBSo
     moment = datetime(2026, 1, 1, 1, 2, 3, 456)
     found = [batch async for _, batch in source.iter_rows(sql, {"as_of": moment}, 1)]
     assert found == [[(moment.replace(microsecond=0),)]]
+
+
+async def test_an_idle_source_gives_its_memory_back_and_opens_again(
+    source: DuckDBSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "IDLE_SECONDS", 0.01)
+    await source.ping()
+    assert source._con is not None
+    await wait_until(lambda: source._con is None, timeout=10)
+    await source.ping()

@@ -1,0 +1,195 @@
+"""`make bench`: tracesvc beside the obvious design and the limits, in one run, on one sample plant.
+
+    python -m bench.run [--containers N] [--out FILE]
+
+prints the table of ratios, and writes it to `bench/results.md` when the plant has its full size. Exits
+with 1 when the two services found different records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from bench.measure import (
+    OPEN_STREAMS,
+    TENTH,
+    Memory,
+    NaiveFigures,
+    OurFigures,
+    measure_naive,
+    measure_ours,
+    memory_of_ours,
+    middle,
+)
+from bench.report import Report, Row, megabytes, rate, seconds
+from bench.sides import redis_server
+from bench.store import Store
+from tracesvc.demo.default_plant import kept_plant, plant_url
+from tracesvc.demo.plant import plant_container_ids
+from tracesvc.settings import load_settings
+
+FULL_CONTAINERS: Final = 114_000
+RESULTS: Final = Path(__file__).with_name("results.md")
+
+
+def throughput_rows(mine: OurFigures, other: NaiveFigures) -> list[Row]:
+    """Whole jobs, and reading a finished one."""
+    records, job, loop = mine.job.records, middle(mine.jobs), middle(mine.source_loops)
+    zstd, identity = middle(mine.zstd), middle(mine.identity)
+    gets = middle([found.seconds for found in mine.gets])
+    stream = other.job.stream_seconds
+    return [
+        Row(
+            "job, submit to last line received",
+            rate(records, job),
+            f"naive {rate(records, other.job.seconds)}",
+            other.job.seconds / job,
+            least=8,
+        ),
+        Row(
+            "job, beside the bare source loop",
+            rate(records, job),
+            f"loop {rate(records, loop)}",
+            loop / job,
+            least=0.5,
+        ),
+        Row(
+            "stream of a finished job, zstd",
+            rate(records, zstd),
+            f"naive {rate(records, stream)}",
+            stream / zstd,
+            least=100,
+        ),
+        Row(
+            "stream of a finished job, identity",
+            rate(records, identity),
+            f"naive {rate(records, stream)}",
+            stream / identity,
+            least=10,
+        ),
+        Row(
+            "stream, zstd, beside bare Redis GETs",
+            seconds(zstd),
+            f"GETs {seconds(gets)}",
+            gets / zstd,
+        ),
+    ]
+
+
+def page_rows(mine: OurFigures, other: NaiveFigures) -> list[Row]:
+    """Pages of 5000: the obvious design loads all chunks for each, so its cost is one for all offsets."""
+    times, theirs = [middle(rounds) for rounds in mine.pages], middle(other.pages)
+    places = ("at offset 0", "in the middle", "at the end")
+    return [
+        *(
+            Row(f"page of 5000 {place}", seconds(time), f"naive {seconds(theirs)}", theirs / time, least=100)
+            for place, time in zip(places, times, strict=True)
+        ),
+        Row(
+            "page, slowest beside fastest",
+            seconds(max(times)),
+            f"fastest {seconds(min(times))}",
+            max(times) / min(times),
+            most=1.5,
+        ),
+    ]
+
+
+def memory_rows(mine: OurFigures, other: NaiveFigures, tenth: Memory) -> list[Row]:
+    """Bytes in Redis, and peaks of the processes."""
+    full, theirs = mine.memory, other.memory
+    return [
+        Row(
+            "in Redis",
+            megabytes(mine.stored),
+            f"naive {megabytes(other.stored)}",
+            other.stored / mine.stored,
+            least=10,
+        ),
+        _smaller("worker, peak memory", full.worker, theirs.worker),
+        _smaller(f"API, peak memory, {OPEN_STREAMS} streams open", full.api, theirs.api),
+        _flat("worker, 10 x the records", full.worker, tenth.worker),
+        _flat("API, 10 x the records", full.api, tenth.api),
+    ]
+
+
+def first_record_rows(mine: OurFigures, containers: int) -> list[Row]:
+    """From the POST to the first record, at both ends of what becomes a job."""
+    few = min(20_001, containers)
+    return [
+        _first(f"first record, {containers:,} ids, p50 of {len(mine.first_all)}", mine.first_all),
+        _first(f"first record, {few:,} ids, p50 of {len(mine.first_few)}", mine.first_few),
+    ]
+
+
+def _smaller(measured: str, size: int, theirs: int) -> Row:
+    return Row(measured, megabytes(size), f"naive {megabytes(theirs)}", theirs / size, least=5)
+
+
+def _flat(measured: str, size: int, tenth: int) -> Row:
+    return Row(measured, megabytes(size), f"a tenth {megabytes(tenth)}", size / tenth, most=1.15)
+
+
+def _first(measured: str, times: Sequence[float]) -> Row:
+    spread = f"{seconds(min(times))} to {seconds(max(times))}"
+    return Row(measured, seconds(middle(times)), spread, middle(times), unit="s", most=0.3)
+
+
+def measure(containers: int, console: Console) -> Report:
+    """Run everything; fresh processes for each side, one embedded Redis for all."""
+    plant = kept_plant(load_settings().trace_data_dir, containers=containers, seed=7)
+    ids, source_url = plant_container_ids(plant), plant_url(plant)
+
+    def tell(what: str) -> None:
+        console.print(f"… {what}", style="dim")
+
+    with redis_server() as redis_url:
+        store = Store(redis_url)
+        tell("tracesvc: a tenth of the containers, in fresh processes")
+        tenth = memory_of_ours(redis_url, source_url, ids[::TENTH])
+        mine = measure_ours(redis_url, source_url, ids, store, tell)
+        other = measure_naive(redis_url, source_url, ids, store, tell)
+        server = store.version()
+    if other.job.records != mine.job.records:
+        raise click.ClickException(
+            f"tracesvc found {mine.job.records} records, the obvious design {other.job.records}"
+        )
+    rows = [
+        *throughput_rows(mine, other),
+        *page_rows(mine, other),
+        *memory_rows(mine, other, tenth),
+        *first_record_rows(mine, containers),
+    ]
+    return Report(containers, mine.job.records, server, rows, _notes(mine, other))
+
+
+def _notes(mine: OurFigures, other: NaiveFigures) -> list[str]:
+    ours, theirs = mine.memory.streams, other.memory.streams
+    intact = f"tracesvc {ours.intact} of {ours.asked}, naive {theirs.intact} of {theirs.asked}"
+    return [f"streams open at once that stayed intact: {intact}"]
+
+
+@click.command()
+@click.option(
+    "--containers", type=click.IntRange(min=1000), default=FULL_CONTAINERS, envvar="BENCH_CONTAINERS"
+)
+@click.option("--out", type=click.Path(path_type=Path), default=None, help="where the table is written")
+def main(containers: int, out: Path | None) -> None:
+    """Measure and report."""
+    console = Console(highlight=False)
+    report = measure(containers, console)
+    report.show(console)
+    out = out or (RESULTS if containers == FULL_CONTAINERS else None)
+    if out is None:
+        console.print(f"Not written down: {RESULTS.name} is for {FULL_CONTAINERS:,} containers.")
+    else:
+        out.write_text(report.markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
