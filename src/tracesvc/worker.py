@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import gc
 import logging
 import os
 import secrets
 import signal
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,6 +26,7 @@ from tracesvc.catalogue import load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, queue_limits
 from tracesvc.errors import JobFailed, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
+from tracesvc.memory import give_memory_back
 from tracesvc.query import TraceQuery
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
 from tracesvc.results.keys import Keys
@@ -170,7 +168,7 @@ async def run_trace(ctx: dict[str, Any], job_id: str) -> None:
     finally:
         await release_lease(bench.redis, lease)
         await bench.redis.publish(bench.keys.bell, job_id)
-        _give_memory_back()
+        give_memory_back()
 
 
 async def _run_leased(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
@@ -252,11 +250,3 @@ async def _outcome(plan: Plan, bench: _Bench, sink: JobSink) -> Fault | None:
         logger.exception("%s: the trace broke off", sink.job_id)
         return INTERNAL
     return None
-
-
-def _give_memory_back() -> None:
-    """Return what a large job freed to the system: without it glibc keeps most of it (measured in bench/)."""
-    gc.collect()
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
