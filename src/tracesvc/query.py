@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import orjson
 from pydantic import (
@@ -41,11 +42,25 @@ Texts = Annotated[list[StrictStr], Field(fail_fast=True)]
 
 
 class _Strict(BaseModel):
+    """A part of the question. An unknown field is refused at once: a million of them cost no more than one."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    place: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, data: object) -> object:
+        if isinstance(data, dict):
+            unknown = next((name for name in data if name not in cls.model_fields), None)
+            if unknown is not None:
+                raise _fault((*cls.place, unknown[:MAX_ID_CHARACTERS]), "unknown field", "extra_forbidden")
+        return data
 
 
 class Seeds(_Strict):
     """Where a trace starts when it is not given container ids (domain.md, 5)."""
+
+    place = ("seeds",)
 
     resolve_type: Literal["lot_id", "wafer_lot", "work_order", "gd_work_order", "gd_lot_id", "serial_number"]
     values: Texts = Field(min_length=1)
@@ -53,6 +68,8 @@ class Seeds(_Strict):
 
 class MsdParams(_Strict):
     """What a mid-section defect analysis asks (domain.md, 5 and 7)."""
+
+    place = ("params",)
 
     mode: Literal["date_range", "container"] = "date_range"
     direction: Literal["backward", "forward"] = "backward"
@@ -66,33 +83,71 @@ class MsdParams(_Strict):
     packages: Texts = []
 
 
-class Lineage(_Strict):
-    """A lineage that the client holds already; without it the containers stand for themselves."""
-
-    ancestors: dict[str, list[StrictStr]] = {}
-    children_map: dict[str, list[StrictStr]] = {}
-    seed_roots: dict[str, StrictStr | None] = {}
+def _check_ids(value: list[Any], place: tuple[str, ...]) -> None:
+    """Refuse the first id that is none. All are looked at together: there may be hundreds of thousands."""
+    if not set(map(type, value)) <= {str}:
+        at = next(index for index, item in enumerate(value) if type(item) is not str)
+        raise _fault((*place, at), "Input should be text", "string_type")
+    if _FORBIDDEN.search("".join(map(str.strip, value))):
+        at = next(index for index, item in enumerate(value) if _FORBIDDEN.search(item.strip()))
+        raise _fault(
+            (*place, at), "an id holds no control characters and no lone surrogates", "id_characters"
+        )
+    if max(map(len, value), default=0) > MAX_ID_CHARACTERS:
+        at = next((n for n, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS), None)
+        if at is not None:
+            raise _fault((*place, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
 
 
 def _normal_ids(value: object, info: ValidationInfo) -> list[str]:
-    """Ids trimmed, without blanks and duplicates, checked all at once: there may be hundreds of thousands."""
-    field = info.field_name or "ids"
+    """Ids trimmed, without blanks and duplicates, in the order given."""
+    place = (info.field_name or "ids",)
     if not isinstance(value, list):
-        raise _fault((field,), "Input should be a list of ids", "list_type")
-    if not set(map(type, value)) <= {str}:
-        at = next(index for index, item in enumerate(value) if type(item) is not str)
-        raise _fault((field, at), "Input should be text", "string_type")
-    ids: list[str] = list(dict.fromkeys(filter(None, map(str.strip, value))))
-    if _FORBIDDEN.search("".join(ids)):
-        at = next(index for index, item in enumerate(value) if _FORBIDDEN.search(item.strip()))
-        raise _fault((field, at), "an id holds no control characters and no lone surrogates", "id_characters")
-    if max(map(len, ids), default=0) > MAX_ID_CHARACTERS:
-        at = next(index for index, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS)
-        raise _fault((field, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
-    return ids
+        raise _fault(place, "Input should be a list of ids", "list_type")
+    _check_ids(value, place)
+    return list(dict.fromkeys(filter(None, map(str.strip, value))))
 
 
 ContainerIds = Annotated[list[str], PlainValidator(_normal_ids, json_schema_input_type=list[str])]
+
+
+def _normal_map(value: object, info: ValidationInfo) -> dict[str, list[str]]:
+    """Container id to container ids, checked as ids are."""
+    place = ("lineage", info.field_name or "")
+    if not isinstance(value, dict):
+        raise _fault(place, "Input should be an object", "dict_type")
+    strange = next((key for key, ids in value.items() if not isinstance(ids, list)), None)
+    if strange is not None:
+        raise _fault((*place, strange[:MAX_ID_CHARACTERS]), "Input should be a list of ids", "list_type")
+    _check_ids([*value, *itertools.chain.from_iterable(value.values())], place)
+    return value
+
+
+def _normal_roots(value: object, info: ValidationInfo) -> dict[str, str | None]:
+    """Container id to the name of its root, or null."""
+    place = ("lineage", info.field_name or "")
+    if not isinstance(value, dict):
+        raise _fault(place, "Input should be an object", "dict_type")
+    _check_ids([*value, *(name for name in value.values() if name is not None)], place)
+    return value
+
+
+IdLists = Annotated[
+    dict[str, list[str]], PlainValidator(_normal_map, json_schema_input_type=dict[str, list[str]])
+]
+Roots = Annotated[
+    dict[str, str | None], PlainValidator(_normal_roots, json_schema_input_type=dict[str, str | None])
+]
+
+
+class Lineage(_Strict):
+    """A lineage that the client holds already; without it the containers stand for themselves."""
+
+    place = ("lineage",)
+
+    ancestors: IdLists = {}
+    children_map: IdLists = {}
+    seed_roots: Roots = {}
 
 
 class TraceQuery(_Strict):

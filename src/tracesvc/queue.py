@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError
 
 from tracesvc import clock
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
@@ -140,9 +140,7 @@ class JobQueue:
     async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str, str]:  # noqa: ANN401 - redis types no script
         try:
             first, second = await script(keys=list(names), args=list(args))
-        except ResponseError as error:
-            if "OOM" not in str(error):
-                raise
+        except OutOfMemoryError as error:
             message = "Redis has no memory left for another job. Wait for results to expire, or give it more."
             raise StoreFull(message) from error
         return first.decode(), second.decode()

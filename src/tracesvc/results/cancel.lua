@@ -1,4 +1,6 @@
+#!lua flags=allow-oom
 -- Mark a job as cancelled, so that its worker lets go and its readers are told.
+-- A few bytes: also when Redis is full, so that a job can always end and say why.
 -- KEYS: meta, log, lease. ARGV: job id, error as JSON, bell channel.
 -- Gives {status before, '1' when a worker holds the job}; nothing changes on a job that has ended.
 local status = redis.call('HGET', KEYS[1], 'status')

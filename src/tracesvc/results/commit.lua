@@ -1,3 +1,4 @@
+#!lua
 -- Make one unit of a domain visible: chunks, index, log, coverage, counters and checkpoint, all or nothing.
 -- KEYS: meta, lease, log, index, coverage, then one key per chunk, then one key per staged chunk.
 -- ARGV[1]: JSON {token, ttl, domain, from, bytes, budget, fields, chunks, bell, job}; ARGV[2]: coverage; ARGV[3..]: frames.

@@ -1,4 +1,6 @@
+#!lua flags=allow-oom
 -- Note a change of a job that carries no records: a domain starts or ends, the job ends.
+-- A few bytes: also when Redis is full, so that a job can always end and say why.
 -- KEYS: meta, lease, log. ARGV[1]: JSON {token, ttl, fields, entry, bell, job}.
 -- Refused ('lease') once another worker holds the job, and ('state') once it no longer runs.
 local note = cjson.decode(ARGV[1])

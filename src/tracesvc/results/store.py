@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError
 
 from tracesvc import clock
-from tracesvc.errors import LeaseLost, ResultTooLarge, StoreFull, TraceError
+from tracesvc.errors import LeaseLost, ResultTooLarge, StoreFull
 from tracesvc.lines import Fault, JobState, records_line
 from tracesvc.results.codec import Frame, pack
 from tracesvc.results.index import ChunkEntry, read_index
@@ -117,14 +117,14 @@ class JobSink:
 
     async def commit(self, domain: str, coverage: bytes, error: Fault | None = None) -> None:
         """Make the unit in progress visible: chunks, index, log, counters, coverage, checkpoint."""
-        tally, pending = self.tallies[domain], self._pending[domain]
-        start = tally.ids_done
+        pending = self._pending[domain]
+        start = self.tallies[domain].ids_done
+        tally = self.tallies[domain].copy()
         for entry in pending.entries:
             tally.count_line(entry.count, entry.line_digest)
         tally.count_unit(coverage)
         tally.error = error or tally.error
         tally.units_total = max(tally.units_total, tally.units_done)
-        self._pending[domain] = _Pending()
         keys = self._keys
         names = [keys.meta, keys.lease, keys.log, keys.index(domain), keys.coverage(domain)]
         names += [keys.chunk(domain, entry.batch) for entry in pending.entries]
@@ -150,6 +150,8 @@ class JobSink:
         }
         args: list[str | bytes] = [json.dumps(unit), coverage, *pending.frames]
         self._check(await self._run(self._commit, names + pending.staged, args))
+        self.tallies[domain] = tally
+        self._pending[domain] = _Pending()
 
     async def end(self, domain: str) -> None:
         """The domain is over; its last line stands in the log."""
@@ -254,13 +256,6 @@ def _flat(fields: Mapping[str, object]) -> list[str]:
 async def _storing(write: Awaitable[T]) -> T:
     try:
         return await write
-    except ResponseError as error:
-        raise _refused(error) from error
-
-
-def _refused(error: ResponseError) -> TraceError:
-    if "OOM" in str(error):
-        return StoreFull(
-            "Redis has no memory left. Wait for older results to expire, or give it more memory."
-        )
-    return TraceError("Redis refused a write.")
+    except OutOfMemoryError as error:
+        message = "Redis has no memory left. Wait for older results to expire, or give it more memory."
+        raise StoreFull(message) from error

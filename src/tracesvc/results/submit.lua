@@ -1,3 +1,4 @@
+#!lua
 -- Create a job, or find the one that answers the same question already.
 -- KEYS: flight, meta, request, log, jobs of the caller, all active jobs, active jobs of the caller.
 -- ARGV[1]: JSON {job, now_ms, ttl, fresh_ms, renew, deadline_ms, most, most_of_caller, meta_before, meta_after, fields}

@@ -1,4 +1,6 @@
+#!lua flags=allow-oom
 -- Take a job's lease: one worker at a time, each with the next attempt number as its fencing token.
+-- A few bytes: also when Redis is full, so that a job can always end and say why.
 -- KEYS: meta, lease, log. ARGV: worker, lease seconds, started_at, ttl, bell channel, job id.
 -- Gives the attempt, or 0 when the job is gone, ended or held by another.
 local status = redis.call('HGET', KEYS[1], 'status')

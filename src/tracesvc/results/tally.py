@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tracesvc.lines import ContainerCounts, DomainEndLine, DomainStatus, Fault
@@ -33,6 +33,10 @@ class DomainTally:
     units_total: int = 0
     error: Fault | None = None
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def copy(self) -> DomainTally:
+        """A tally of its own that goes on from here: what fails to commit must not be counted."""
+        return replace(self, _digest=self._digest.copy())
 
     def count_line(self, records: int, line_digest: str) -> None:
         """Take one committed `records` line into account."""

@@ -31,12 +31,11 @@ async def submit_trace(request: Request, svc: Svc) -> Response:
         domains=svc.catalogue.domains,
         defaults=svc.catalogue.domains_of,
     )
-    prefers = request.headers.get("prefer", "").lower()
     available = await svc.jobs_available()
     admission = admit(
         query,
         jobs_available=available,
-        prefer_async="respond-async" in prefers,
+        prefer_async="respond-async" in _tokens(request, "prefer"),
         async_threshold=svc.settings.trace_async_cid_threshold,
         at_once_limit=svc.settings.trace_events_cid_limit,
     )
@@ -66,7 +65,7 @@ async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response
             ANYONE,
             batch_size=svc.settings.trace_stream_batch_size,
             fresh_seconds=fresh,
-            renew="no-cache" in request.headers.get("cache-control", "").lower(),
+            renew="no-cache" in _tokens(request, "cache-control"),
         )
     except OSError as error:
         raise QueueUnavailable("Redis was lost while the job was queued. Try again.") from error
@@ -84,6 +83,12 @@ async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response
         "result_url": f"{base}/result",
     }
     return JSONResponse(answer, status_code=202, headers={"Location": base})
+
+
+def _tokens(request: Request, header: str) -> set[str]:
+    """What a header asks for, each without its parameters (RFC 7240, RFC 9111)."""
+    parts = ",".join(request.headers.getlist(header)).split(",")
+    return {part.split(";")[0].strip().lower() for part in parts}
 
 
 def _warn_when_large(svc: Service, query: TraceQuery) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from tracesvc.errors import (
     InvalidParams,
@@ -41,13 +43,17 @@ def install(app: FastAPI) -> None:
         return problem(_invalid(error))
 
     @app.exception_handler(HTTPException)
-    async def from_router(_request: Request, error: HTTPException) -> JSONResponse:
-        return problem(_routing(error))
+    async def from_router(request: Request, error: HTTPException) -> JSONResponse:
+        return problem(_routing(request, error))
 
     @app.exception_handler(RedisError)
     async def redis_lost(_request: Request, error: RedisError) -> JSONResponse:
         logger.warning("Redis failed a request: %s", type(error).__name__)
         return problem(QueueUnavailable("Redis does not answer. Try again soon."))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads it
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -61,7 +67,7 @@ def install(app: FastAPI) -> None:
 def problem(error: TraceError) -> JSONResponse:
     """An error of the tree as a response."""
     body: dict[str, Any] = {
-        "type": f"about:blank#{error.code}",
+        "type": f"urn:tracesvc:problem:{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
@@ -86,12 +92,22 @@ def _invalid(error: RequestValidationError) -> InvalidParams:
     return InvalidParams(f"{'.'.join(first['loc'])}: {first['msg']}", errors=found)
 
 
-def _routing(error: HTTPException) -> TraceError:
-    headers = dict(error.headers or {})
+def _routing(request: Request, error: HTTPException) -> TraceError:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed(
-            f"This route answers {headers.get('Allow', 'other methods')}.", headers=headers
-        )
+        allowed = _methods(request)
+        return MethodNotAllowed(f"This route answers {allowed}.", headers={"Allow": allowed})
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("There is no such route. The routes stand in /docs.")
-    return TraceError(str(error.detail), headers=headers)
+    if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return InvalidParams(str(error.detail), errors=[])
+    return TraceError()
+
+
+def _methods(request: Request) -> str:
+    """Every method that some route of this path answers; the router itself names one route's only."""
+    found: set[str] = set()
+    for route in request.app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            found |= route.methods
+    return ", ".join(sorted(found))

@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from tracesvc.catalogue import Catalogue, Column, Table
-from tracesvc.errors import SourceConfigError
+from tracesvc.errors import SourceConfigError, SourceUnavailable
 
 _ATTACHED: Final = "plant"
 _EMPTY: Final[Mapping[str, str]] = {
@@ -111,6 +111,10 @@ class Plant:
             if name in found:
                 raise SourceConfigError(f"the plant has two files for the table {name}: keep one of them")
             found[name] = self._parquet(con, file) if kind == ".parquet" else self._csv(file)
+        if not found:
+            raise SourceUnavailable(
+                "the plant's directory holds none of the catalogue's tables; is it mounted?"
+            )
         return found
 
     def _parquet(self, con: duckdb.DuckDBPyConnection, file: Path) -> _Stored:

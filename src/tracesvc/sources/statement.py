@@ -33,7 +33,7 @@ def source_error(error: BaseException) -> TraceError:
 
 def _watched(pull: Future[RecordBatch | None]) -> asyncio.Future[RecordBatch | None]:
     """A pull to wait for; its error is taken from the pull itself, or is of no interest any more."""
-    watched = asyncio.wrap_future(pull)
+    watched = _awaitable(pull)
     watched.add_done_callback(lambda done: done.cancelled() or done.exception())
     return watched
 
@@ -112,3 +112,10 @@ class Statement:
         self._seconds_left = max(0.0, self._seconds_left - (loop.time() - began))
         if not done:
             raise SourceTimeout("a statement took longer than DB_SLOW_CALL_TIMEOUT_MS allows")
+
+
+def _awaitable(pull: Future[RecordBatch | None]) -> asyncio.Future[RecordBatch | None]:
+    """The pull as asyncio waits for it. What it raised is read from the pull itself, not from here."""
+    future = asyncio.wrap_future(pull)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
