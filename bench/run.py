@@ -151,7 +151,7 @@ def measure(containers: int, console: Console) -> Report:
     with redis_server() as redis_url:
         store = Store(redis_url)
         tell("tracesvc: a tenth of the containers, in fresh processes")
-        tenth = memory_of_ours(redis_url, source_url, ids[::TENTH])
+        tenth = memory_of_ours(redis_url, source_url, ids[: len(ids) // TENTH])
         mine = measure_ours(redis_url, source_url, ids, store, tell)
         other = measure_naive(redis_url, source_url, ids, store, tell)
         server = store.version()

@@ -42,7 +42,7 @@ Texts = Annotated[list[StrictStr], Field(fail_fast=True)]
 
 
 class _Strict(BaseModel):
-    """A part of the question. An unknown field is refused at once: a million of them cost no more than one."""
+    """A part of the question. The first unknown field is refused: a million of them cost no more."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     place: ClassVar[tuple[str, ...]] = ()
@@ -94,9 +94,11 @@ def _check_ids(value: list[Any], place: tuple[str, ...]) -> None:
             (*place, at), "an id holds no control characters and no lone surrogates", "id_characters"
         )
     if max(map(len, value), default=0) > MAX_ID_CHARACTERS:
-        at = next((n for n, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS), None)
-        if at is not None:
-            raise _fault((*place, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
+        long = next((n for n, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS), None)
+        if long is not None:
+            raise _fault(
+                (*place, long), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long"
+            )
 
 
 def _normal_ids(value: object, info: ValidationInfo) -> list[str]:

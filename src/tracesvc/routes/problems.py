@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER_SECONDS = "5"
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 def install(app: FastAPI) -> None:
@@ -105,9 +106,9 @@ def _routing(request: Request, error: HTTPException) -> TraceError:
 
 def _methods(request: Request) -> str:
     """Every method that some route of this path answers; the router itself names one route's only."""
-    found: set[str] = set()
-    for route in request.app.router.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            found |= route.methods
-    return ", ".join(sorted(found))
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    fits = [
+        m for m, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(fits)

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.errors import SourceConfigError, TraceError
+from tracesvc.errors import SourceConfigError, SourceUnavailable, TraceError
 from tracesvc.settings import load_settings
 from tracesvc.sources import Source, open_source
 
@@ -103,11 +103,17 @@ async def test_csv_is_read_with_the_declared_types_and_never_sniffed(
 
 
 async def test_what_is_missing_is_empty_or_null(tmp_path: Path, catalogue: Catalogue) -> None:
-    assert await rows(opened(tmp_path, catalogue)) == []
     parquet(tmp_path, "SELECT 'a' AS CONTAINERID")
     assert await rows(opened(tmp_path, catalogue)) == [("a", None, None, None)]
     (tmp_path / "DW_MES_JOB.csv").write_text("", encoding="utf-8")
     assert await rows(opened(tmp_path, catalogue), catalogue.domains["jobs"].sql) == []
+
+
+async def test_a_directory_without_any_table_is_not_taken_for_an_empty_plant(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    with pytest.raises(SourceUnavailable, match="mounted"):
+        await rows(opened(tmp_path, catalogue))
 
 
 @pytest.mark.parametrize(
