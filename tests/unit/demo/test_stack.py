@@ -269,15 +269,21 @@ def stand_in_services(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tracesvc.demo.stack.service_children", children)
 
 
+def own_children() -> set[psutil.Process]:
+    """Every process below this one; other tests' fixtures may have some too."""
+    return set(psutil.Process().children(recursive=True))
+
+
 @pytest.mark.usefixtures("stand_in_services")
 async def test_a_stack_is_there_when_it_is_ready_and_gone_when_it_is_left() -> None:
+    before = own_children()
     log = Written()
     async with running_stack(Settings(trace_port=0, trace_source_url="duckdb:///nowhere"), log) as stack:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", stack.url)
         async with redis.Redis.from_url(stack.redis_url) as client:
             assert await client.ping()
         assert [child.name for child in stack.children] == ["valkey", "api", "worker-1"]
-        below = psutil.Process().children(recursive=True)
+        below = own_children() - before
         assert len(below) == 6
         await wait_until(lambda: log.count("worker-1: up") == 1)
         real_process(stack.children[2].pid).kill()
@@ -301,6 +307,7 @@ async def test_with_a_redis_url_no_server_is_started() -> None:
 async def test_a_part_that_refuses_to_start_ends_the_stack_with_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    before = own_children()
     log = Written()
     monkeypatch.setattr(
         "tracesvc.demo.stack.service_children", lambda _settings, log: (child("raise SystemExit(2)", log),)
@@ -308,7 +315,7 @@ async def test_a_part_that_refuses_to_start_ends_the_stack_with_its_name(
     with pytest.raises(ChildRefused, match="stand-in does not start"):
         async with running_stack(Settings(trace_port=0, trace_source_url="duckdb:///nowhere"), log):
             pass
-    await wait_until(lambda: not psutil.Process().children(recursive=True))
+    await wait_until(lambda: not own_children() - before)
 
 
 async def test_a_port_in_use_is_said_at_once_and_nothing_is_started() -> None:
