@@ -288,7 +288,7 @@ async def test_a_stack_is_there_when_it_is_ready_and_gone_when_it_is_left() -> N
         await wait_until(lambda: log.count("worker-1: up") == 1)
         real_process(stack.children[2].pid).kill()
         await stack.during(wait_until(lambda: log.count("worker-1: up") == 2))
-    assert not running(below)
+    assert not running([*below])
 
 
 @pytest.mark.usefixtures("stand_in_services")
