@@ -93,11 +93,11 @@ async def run(plan: Plan, fetcher: EventFetcher, sink: Sink) -> None:
 
     What cannot be fetched is counted in the sink's tallies. Raises only what makes the sink unusable.
     """
-    gate = asyncio.Semaphore(plan.domains_at_once)
+    gate, first_records = asyncio.Semaphore(plan.domains_at_once), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
             for domain in plan.domains:
-                group.create_task(_run_domain(plan, domain, fetcher, sink, gate))
+                group.create_task(_run_domain(plan, domain, fetcher, sink, gate, first_records))
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
 
@@ -109,22 +109,34 @@ def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def _run_domain(
-    plan: Plan, domain: str, fetcher: EventFetcher, sink: Sink, gate: asyncio.Semaphore
+    plan: Plan,
+    domain: str,
+    fetcher: EventFetcher,
+    sink: Sink,
+    gate: asyncio.Semaphore,
+    first_records: asyncio.Event,
 ) -> None:
-    async with gate:
+    """One domain, unit after unit.
+
+    Until the first unit of the first domain is out, no other statement runs: among four on two cores it
+    took 70 ms, alone it takes 35.
+    """
+    if domain != plan.domains[0]:
+        await first_records.wait()
+    async with gate, contextlib.AsyncExitStack() as stack:
         size = fetcher.unit_size(domain, plan.unit_cids)
-        units = cut(len(plan.container_ids), sink.resume(domain), size)
-        await sink.begin(domain, len(units))
-        async with contextlib.AsyncExitStack() as stack:
-            ahead: deque[_Unit] = deque()
-            todo = deque(units)
-            while todo or ahead:
-                while todo and len(ahead) < plan.units_at_once:
-                    unit = _Unit(fetcher, domain, plan.container_ids[todo.popleft()], plan)
-                    stack.push_async_callback(unit.close)
-                    unit.start()
-                    ahead.append(unit)
-                await _commit_unit(ahead.popleft(), sink)
+        todo = deque(cut(len(plan.container_ids), sink.resume(domain), size))
+        await sink.begin(domain, len(todo))
+        ahead: deque[_Unit] = deque()
+        while todo or ahead:
+            while todo and len(ahead) < (plan.units_at_once if first_records.is_set() else 1):
+                unit = _Unit(fetcher, domain, plan.container_ids[todo.popleft()], plan)
+                stack.push_async_callback(unit.close)
+                unit.start()
+                ahead.append(unit)
+            await _commit_unit(ahead.popleft(), sink)
+            first_records.set()
+        first_records.set()
         await sink.end(domain)
 
 

@@ -77,6 +77,8 @@ async def _serve(settings: Settings) -> None:
     slots = asyncio.Semaphore(settings.db_slow_max_concurrent)
     fetcher = open_fetcher(settings, source, catalogue, redis, slots)
     bench = _Bench(name, settings, redis, keys, JobQueue(redis, keys, queue_limits(settings)), fetcher)
+    with contextlib.suppress(TraceError):  # a plant that cannot be read now is each job's own error
+        await source.ping()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
