@@ -64,6 +64,7 @@ def open_fetcher(
         round_trip_rows=settings.db_slow_fetchmany_size,
         cache_skip_cids=settings.event_fetcher_cache_skip_cid_threshold,
         cache_max_bytes=min(CACHE_MAX_UNIT_BYTES, settings.trace_event_cache_max_bytes),
+        plant_timezone=settings.trace_plant_timezone,
     )
     cache = None
     if redis is not None and settings.trace_event_cache_max_bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from arro3.compute import cast, dictionary_encode
 from arro3.core import Array, DataType, RecordBatch, Schema, Table, dictionary_dictionary
 
 from tracesvc import clock
+from tracesvc.ahead import ReadAhead
 from tracesvc.catalogue import Catalogue, Column, Domain
 from tracesvc.lines import Rows
 from tracesvc.matching import match_lists
@@ -22,6 +23,8 @@ from tracesvc.results.rows import encode_rows
 from tracesvc.sources.base import Source
 
 CONTAINER = "CONTAINERID"
+# Batches of a statement that wait to be encoded: enough for a whole unit, so that its statement ends early.
+BATCHES_AHEAD = 4
 
 
 class Cache(Protocol):
@@ -38,12 +41,13 @@ class Cache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """Rows a line, rows a round trip, and the number of containers from which the cache is passed by."""
+    """Rows a line and a round trip, when the cache is passed by, and the zone of the plant's clock."""
 
     line_rows: int
     round_trip_rows: int
     cache_skip_cids: int
     cache_max_bytes: int
+    plant_timezone: str
 
 
 class EventFetcher:
@@ -91,11 +95,18 @@ class EventFetcher:
                     yield conform(batch, spec)
 
     async def lines(
-        self, domain: str, container_ids: Sequence[str], *, as_of: datetime, asked: int
+        self,
+        domain: str,
+        container_ids: Sequence[str],
+        *,
+        as_of: datetime,
+        asked: int,
+        gate: asyncio.Semaphore,
     ) -> AsyncGenerator[Rows, None]:
         """The same, cut to lines and encoded.
 
-        `asked` is the size of the whole trace: large ones pass the cache by.
+        `asked` is the size of the whole trace: large ones pass the cache by. `gate` is held while the
+        statement runs, which goes on while its batches are encoded.
         """
         spec = self._catalogue.domains[domain]
         cache = self._cache if asked <= self._limits.cache_skip_cids else None
@@ -111,13 +122,15 @@ class EventFetcher:
                 yield rows
             return
         keep = _Keeper(spec, self._limits.cache_max_bytes)
-        found = self.batches(domain, container_ids, as_of=as_of)
-        async with contextlib.aclosing(found):
+        found = ReadAhead(_gated(self.batches(domain, container_ids, as_of=as_of), gate), BATCHES_AHEAD)
+        try:
             async for batch in recut(found, self._limits.line_rows):
                 rows = await asyncio.to_thread(_encode, batch)
                 if cache is not None:
                     keep.take(batch, rows)
                 yield rows
+        finally:
+            await found.close()
         if cache is not None and keep.worth_keeping:
             await cache.put(key, keep.rows, spec.cache_seconds)
 
@@ -129,13 +142,21 @@ class EventFetcher:
         Values are Python's: text, `datetime` (naive, plant-local), `int` for whole numbers and `Decimal`
         for others, None. A container without records is in no group.
         """
-        as_of = clock.plant_time(clock.now(), "UTC")
+        as_of = clock.plant_time(clock.now(), self._limits.plant_timezone)
         size = self.unit_size(domain, min(batch_size, 1000)) or len(container_ids)
         for start in range(0, len(container_ids), size):
             found = self.batches(domain, container_ids[start : start + size], as_of=as_of)
             async with contextlib.aclosing(found):
                 async for group in _grouped(found, batch_size):
                     yield group
+
+
+async def _gated(
+    batches: AsyncGenerator[RecordBatch, None], gate: asyncio.Semaphore
+) -> AsyncGenerator[RecordBatch, None]:
+    async with gate, contextlib.aclosing(batches):
+        async for batch in batches:
+            yield batch
 
 
 async def _grouped(
@@ -193,7 +214,7 @@ def _encode(batch: RecordBatch) -> Rows:
     return Rows(encode_rows(batch), batch.num_rows, set(containers))
 
 
-async def recut(batches: AsyncIterator[RecordBatch], size: int) -> AsyncIterator[RecordBatch]:
+async def recut(batches: AsyncIterable[RecordBatch], size: int) -> AsyncIterator[RecordBatch]:
     """The same rows in batches of exactly `size`, the last one shorter; without copying where it fits."""
     waiting: list[RecordBatch] = []
     rows = 0

