@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,12 +27,13 @@ FIRST_RECORD_ROUNDS: Final = 15
 SMALLEST_JOB_IDS: Final = 20_001
 OPEN_STREAMS: Final = 20
 OPEN_SECONDS: Final = 10.0
+OPENED_SECONDS: Final = 0.5
 TENTH: Final = 10
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Peaks of fresh processes, in bytes: the worker's after one job, the API's with streams open."""
+    """Peaks of fresh processes, in bytes: the worker after one job, the API with streams open and a page asked."""
 
     worker: int
     api: int
@@ -116,10 +118,23 @@ def measure_naive(
 
 
 def _memory(side: Ours | Naive, job: JobRun, headers: dict[str, str]) -> Memory:
-    streams = read_side_by_side(
-        side.port, side.stream_path(job.job_id), headers=headers, count=OPEN_STREAMS, seconds=OPEN_SECONDS
-    )
+    """Streams are open while somebody turns a page, as happens all day."""
+    with ThreadPoolExecutor(1) as other_reader:
+        page = other_reader.submit(_page_while_streams_wait, side, job)
+        streams = read_side_by_side(
+            side.port,
+            side.stream_path(job.job_id),
+            headers=headers,
+            count=OPEN_STREAMS,
+            seconds=OPEN_SECONDS,
+        )
+        page.result()
     return Memory(peak_bytes(side.worker_pid), peak_bytes(side.api_pid), streams)
+
+
+def _page_while_streams_wait(side: Ours | Naive, job: JobRun) -> None:
+    time.sleep(OPENED_SECONDS)
+    side.page(job.job_id, job.records // 2)
 
 
 def _pages(side: Ours, found: OurFigures) -> None:

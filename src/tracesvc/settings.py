@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         "", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://"
     )
     trace_duckdb_memory_mib: Count = Field(
-        512, description="MiB: memory limit of the embedded source's DuckDB"
+        256, description="MiB: memory limit of the embedded source's DuckDB"
     )
     trace_duckdb_threads: Count = Field(2, description="threads of the embedded source's DuckDB")
     trace_redis_url: SecretStr = Field(

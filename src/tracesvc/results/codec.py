@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import zstandard
@@ -10,6 +11,7 @@ import zstandard
 MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # On a records line of 1.72 MB (5000 x 17) level 1 took 1.5 ms for 107.9 kB, level 3 2.2 ms for 106.8 kB.
 LEVEL: Final = 1
+PART_BYTES: Final = 128 * 1024
 
 
 class Frame(NamedTuple):
@@ -34,6 +36,11 @@ def compress(data: bytes) -> bytes:
 def inflate(frame: bytes) -> bytes:
     """What `compress` was given; raises `zstandard.ZstdError` when the frame is damaged."""
     return zstandard.ZstdDecompressor().decompress(frame)
+
+
+def inflate_parts(frame: bytes) -> Iterator[bytes]:
+    """The same in parts of at most `PART_BYTES`, one at a time."""
+    return zstandard.ZstdDecompressor().read_to_iter(frame, write_size=PART_BYTES)
 
 
 def is_intact(frame: bytes, length: int, frame_digest: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from tracesvc.lines import (
     WarningLine,
     encode,
 )
-from tracesvc.results.codec import compress, inflate
+from tracesvc.results.codec import compress, inflate, inflate_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Records:
         """The line with its newline."""
         return self.plain or inflate(self.frame)
 
+    def parts(self) -> Iterator[bytes]:
+        """The line with its newline, in parts: what one reader holds does not grow with the line."""
+        return iter([self.plain]) if self.plain else inflate_parts(self.frame)
+
     def packed(self) -> bytes:
         """The line as a zstd frame."""
         return self.frame or compress(self.plain)
@@ -38,9 +42,9 @@ Piece = Line | Records
 Pieces = AsyncIterator[Piece]
 
 
-def plain_bytes(piece: Piece) -> bytes:
+def plain_parts(piece: Piece) -> Iterator[bytes]:
     """A piece as NDJSON."""
-    return piece.line() if isinstance(piece, Records) else encode(piece)
+    return piece.parts() if isinstance(piece, Records) else iter([encode(piece)])
 
 
 def zstd_bytes(piece: Piece) -> bytes:

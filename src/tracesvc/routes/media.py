@@ -12,7 +12,7 @@ from tracesvc.errors import JobNotFound, NotAcceptable, ResultDamaged
 from tracesvc.lines import CompleteLine, ErrorLine
 from tracesvc.results.codec import MAGIC
 from tracesvc.results.document import to_document
-from tracesvc.results.pieces import Pieces, plain_bytes, zstd_bytes
+from tracesvc.results.pieces import Pieces, plain_parts, zstd_bytes
 from tracesvc.results.reader import CANCELLED
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,8 @@ def document_response(pieces: Pieces) -> StreamingResponse:
 
 async def _plain(pieces: Pieces) -> AsyncIterator[bytes]:
     async for piece in pieces:
-        yield plain_bytes(piece)
+        for part in plain_parts(piece):
+            yield part
 
 
 async def _zstd(pieces: Pieces) -> AsyncIterator[bytes]:
