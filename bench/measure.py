@@ -33,7 +33,7 @@ TENTH: Final = 10
 
 @dataclass(frozen=True)
 class Memory:
-    """Peaks of fresh processes, in bytes: the worker after one job, the API with streams open and a page asked."""
+    """Peaks of fresh processes, in bytes: the worker after one job, the API with streams and a page open."""
 
     worker: int
     api: int
