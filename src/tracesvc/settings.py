@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     )
     trace_max_body_bytes: Bytes = Field(32 * MIB, description="bytes: a larger request body is 413")
     trace_slow_threshold_seconds: Seconds = Field(
-        15.0, description="seconds: a slower request or unit is a warning"
+        15.0, description="seconds: a warning when the first records of an answer at once take longer"
     )
 
     # Jobs
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     trace_event_cache_max_bytes: int = Field(256 * MIB, ge=0, description="bytes in Redis of the event cache")
     db_slow_fetchmany_size: Count = Field(5000, description="rows a round trip to the source")
     db_slow_call_timeout_ms: Count = Field(300_000, description="milliseconds: time limit of a statement")
-    db_slow_max_concurrent: Count = Field(5, description="statements at once, over all processes")
+    db_slow_max_concurrent: Count = Field(5, description="statements at once, in each process")
     trace_db_local_max_concurrent: Count = Field(
         1, description="statements at once in one process while Redis is away"
     )
