@@ -14,7 +14,7 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
 
 from tracesvc.catalogue import Domain
 
-MEMORY_LIMIT: Final = "256MB"
+MEMORY_LIMIT: Final = "128MB"
 _PAIRS: Final = """
     SELECT DISTINCT b.* EXCLUDE (row_id), w.id AS "{container}"
     FROM (
@@ -39,10 +39,9 @@ async def match_lists(
             async with contextlib.aclosing(batches):
                 async for batch in batches:
                     await asyncio.to_thread(matcher.take, batch)
-            reader = await asyncio.to_thread(matcher.ordered)
-            while reader and (found := await asyncio.to_thread(next, reader, None)) is not None:
-                for start in range(0, found.num_rows, batch_size):
-                    yield found.slice(start, min(batch_size, found.num_rows - start))
+            count = await asyncio.to_thread(matcher.order)
+            for start in range(0, count, batch_size):
+                yield await asyncio.to_thread(matcher.window, start, start + batch_size)
         finally:
             await asyncio.to_thread(matcher.close)
 
@@ -71,14 +70,24 @@ class _Matcher:
         self._con.unregister("batch")
         self._empty = False
 
-    def ordered(self) -> RecordBatchReader | None:
+    def order(self) -> int:
+        """Put the matched rows in order, on disk; their number."""
         if self._empty:
-            return None
+            return 0
         first = ("CONTAINERID", "CREATEDATE")
         names = [*first, *(column.name for column in self._spec.columns if column.name not in first)]
         order = ", ".join(f'"{name}" ASC NULLS LAST' for name in names)
-        sql = f"SELECT * FROM matched ORDER BY {order}"  # noqa: S608 - the catalogue's names
-        return RecordBatchReader.from_stream(self._con.sql(sql))
+        self._con.execute(f"CREATE TABLE ordered AS SELECT * FROM matched ORDER BY {order}")  # noqa: S608 - names
+        self._con.execute("DROP TABLE matched")
+        (count,) = self._con.execute("SELECT count(*) FROM ordered").fetchall()[0]
+        return int(count)
+
+    def window(self, start: int, stop: int) -> RecordBatch:
+        """Ordered rows [start, stop): a stream of them all would come in batches of 131,072."""
+        sql = "SELECT * FROM ordered WHERE rowid >= $start AND rowid < $stop ORDER BY rowid"
+        relation = self._con.sql(sql, params={"start": start, "stop": stop})
+        batches = list(RecordBatchReader.from_stream(relation))
+        return Table.from_batches(batches).combine_chunks().to_batches()[0]
 
     def close(self) -> None:
         self._con.close()
