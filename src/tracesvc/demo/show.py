@@ -146,7 +146,7 @@ def _invite(url: str, job_id: str, container_id: str, console: Console) -> None:
     for command in (
         f"curl -s {url}/api/trace/job/{job_id}",
         f"curl -sN {url}/api/trace/job/{job_id}/stream | cut -c1-300 | head -4",
-        f"curl -s '{url}/api/trace/job/{job_id}/result?domain=history&offset=500000&limit=2'",
+        f"curl -s '{url}/api/trace/job/{job_id}/result?domain=history&offset=10000&limit=2'",
         f"curl -s {url}/api/trace/events -H 'Content-Type: application/json' -d '{small}'",
     ):
         console.print(f"  {command}", markup=False, soft_wrap=True)
