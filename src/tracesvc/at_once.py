@@ -41,7 +41,7 @@ class AtOnce:
         self._shared = shared
         self._alone = alone
 
-    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> AsyncGenerator[Piece, None]:
+    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Answer:
         """The trace's pieces, once its first unit is there; raises when the source can answer no domain."""
         fetcher = self._shared if redis_answers else self._alone
         begun = clock.now()
@@ -74,7 +74,7 @@ class AtOnce:
         except BaseException:
             await _stop(work)
             raise
-        return _pieces(meta, sink, work, begun)
+        return Answer(meta, sink, work, begun)
 
 
 async def _work(plan: Plan, fetcher: EventFetcher, sink: DirectSink) -> None:
@@ -96,19 +96,26 @@ async def _answers(fetcher: EventFetcher, plan: Plan, domain: str) -> bool:
     return True
 
 
-async def _pieces(
-    meta: MetaLine, sink: DirectSink, work: asyncio.Task[None], begun: datetime
-) -> AsyncGenerator[Piece, None]:
-    """All lines; ends the work when nobody reads them any more."""
-    try:
-        yield meta
-        async for piece in sink.lines():
+class Answer:
+    """The pieces of a trace that runs while they are read. `aclose` ends it, read or not."""
+
+    def __init__(self, meta: MetaLine, sink: DirectSink, work: asyncio.Task[None], begun: datetime) -> None:
+        self._meta = meta
+        self._sink = sink
+        self._work = work
+        self._begun = begun
+
+    async def __aiter__(self) -> AsyncGenerator[Piece, None]:
+        yield self._meta
+        async for piece in self._sink.lines():
             yield piece
-        await asyncio.wait({work})
-        for piece in _last(sink, work, begun):
+        await asyncio.wait({self._work})
+        for piece in _last(self._sink, self._work, self._begun):
             yield piece
-    finally:
-        await _stop(work)
+
+    async def aclose(self) -> None:
+        """Nobody reads any more: break off what runs at the source."""
+        await _stop(self._work)
 
 
 def _last(sink: DirectSink, work: asyncio.Task[None], begun: datetime) -> list[Piece]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 
 import httpx
@@ -78,3 +80,23 @@ async def test_one_document_is_what_most_clients_get(
 ) -> None:
     answer = await api.post(EVENTS, json=question(small_plant.container_ids[:3]), headers={"Accept": accept})
     assert answer.headers["content-type"].split(";")[0] == "application/json"
+
+
+async def test_clients_that_leave_early_free_the_source(
+    api: httpx.AsyncClient, stack: Stack, small_plant: Plant
+) -> None:
+    """More of them than statements may run at once, before their answer begins and in its middle."""
+    body = json.dumps(question(small_plant.container_ids, domains=list(ALL_DOMAINS))).encode()
+    head = (
+        f"POST {EVENTS} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        f"Accept: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    for number in range(16):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.ports[0])
+        writer.write(head.encode() + body)
+        await writer.drain()
+        if number % 2:
+            await reader.read(1000)
+        writer.transport.abort()
+    answer = await api.post(EVENTS, json=question(small_plant.container_ids[:50]), headers=NDJSON)
+    check_stream(answer.content)

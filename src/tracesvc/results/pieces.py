@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Records:
 
 
 Piece = Line | Records
-Pieces = AsyncIterator[Piece]
+Pieces = AsyncIterable[Piece]
 
 
 def plain_parts(piece: Piece) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -17,7 +17,7 @@ from tracesvc.query import TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import JobKeys, Keys
-from tracesvc.results.pieces import Pieces
+from tracesvc.results.pieces import Piece
 from tracesvc.results.status import JobStatus, read_status
 from tracesvc.settings import Settings
 
@@ -26,10 +26,22 @@ PROBE_SECONDS = 0.9
 MAX_JOB_ID_CHARACTERS = 128
 
 
+class ClosablePieces(Protocol):
+    """Pieces that are made while they are read."""
+
+    def __aiter__(self) -> AsyncIterator[Piece]:
+        """The pieces, once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nobody reads any more."""
+        ...
+
+
 class AnswersAtOnce(Protocol):
     """Answers a small trace in its own response; `app` injects the one that runs it."""
 
-    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Pieces:
+    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> ClosablePieces:
         """The trace's pieces, once its first unit is there."""
         ...
 

@@ -46,15 +46,17 @@ async def submit_trace(request: Request, svc: Svc) -> Response:
         return await _as_job(request, svc, query)
     media_type = choose(request.headers.get("accept"), (JSON, NDJSON))
     _warn_when_large(svc, query)
-    pieces = guarded(
-        await svc.at_once.answer(query, redis_answers=available or await svc.redis_answers()), lambda: None
-    )
+    answer = await svc.at_once.answer(query, redis_answers=available or await svc.redis_answers())
     seconds = time.monotonic() - begun
     if seconds > svc.settings.trace_slow_threshold_seconds:
         logger.warning("the first unit of a trace answered at once took %.1f s", seconds)
+    pieces = guarded(answer, lambda: None)
     if media_type == JSON:
-        return document_response(pieces)
-    return stream_response(pieces, NDJSON, accept_encoding=request.headers.get("accept-encoding"))
+        response = document_response(pieces)
+    else:
+        response = stream_response(pieces, NDJSON, accept_encoding=request.headers.get("accept-encoding"))
+    response.closing = answer.aclose
+    return response
 
 
 async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from redis.exceptions import RedisError
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from tracesvc.errors import JobNotFound, NotAcceptable, ResultDamaged
 from tracesvc.lines import CompleteLine, ErrorLine
@@ -69,20 +71,34 @@ def takes_zstd(accept_encoding: str | None) -> bool:
     return "zstd" in names and weight(accept_encoding or "", "zstd") > 0
 
 
-def stream_response(pieces: Pieces, media_type: str, *, accept_encoding: str | None) -> StreamingResponse:
+class Streamed(StreamingResponse):
+    """A streamed body. However it ends, also when the client left before it began, `closing` is awaited."""
+
+    closing: Callable[[], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the body, then close what it was read from."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self.closing is not None:
+                await asyncio.shield(asyncio.ensure_future(self.closing()))
+
+
+def stream_response(pieces: Pieces, media_type: str, *, accept_encoding: str | None) -> Streamed:
     """A result as NDJSON: plain, as zstd encoding, or as a zstd body."""
     headers = dict(STREAM_HEADERS)
     if media_type == ZSTD:
-        return StreamingResponse(_zstd(pieces), media_type=ZSTD, headers=headers)
+        return Streamed(_zstd(pieces), media_type=ZSTD, headers=headers)
     if takes_zstd(accept_encoding):
         headers["Content-Encoding"] = "zstd"
-        return StreamingResponse(_zstd(pieces), media_type=NDJSON, headers=headers)
-    return StreamingResponse(_plain(pieces), media_type=NDJSON, headers=headers)
+        return Streamed(_zstd(pieces), media_type=NDJSON, headers=headers)
+    return Streamed(_plain(pieces), media_type=NDJSON, headers=headers)
 
 
-def document_response(pieces: Pieces) -> StreamingResponse:
+def document_response(pieces: Pieces) -> Streamed:
     """A result as one JSON document."""
-    return StreamingResponse(to_document(pieces), media_type=JSON, headers=dict(STREAM_HEADERS))
+    return Streamed(to_document(pieces), media_type=JSON, headers=dict(STREAM_HEADERS))
 
 
 async def _plain(pieces: Pieces) -> AsyncIterator[bytes]:
