@@ -19,6 +19,7 @@ class ReadAhead(Generic[T]):
     def __init__(self, items: AsyncGenerator[T, None], size: int) -> None:
         self.error: Exception | None = None
         self._items = items
+        self._closing = False
         self._queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue(size)
         self._task = asyncio.create_task(self._produce())
 
@@ -30,6 +31,7 @@ class ReadAhead(Generic[T]):
 
     async def close(self) -> None:
         """Break the producer off, and wait until it has let go."""
+        self._closing = True
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -41,4 +43,5 @@ class ReadAhead(Generic[T]):
                     await self._queue.put((item,))
         except Exception as error:  # noqa: BLE001 - raised again in the consumer
             self.error = error
-        await self._queue.put(None)
+        if not self._closing:  # nobody takes anything from the queue any more
+            await self._queue.put(None)

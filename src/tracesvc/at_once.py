@@ -80,8 +80,8 @@ class AtOnce:
 async def _work(plan: Plan, fetcher: EventFetcher, sink: DirectSink) -> None:
     try:
         await run(plan, fetcher, sink)
-    except Exception:
-        await sink.close()
+    except Exception as error:
+        await sink.close(error)
         raise
     await sink.close()
 

@@ -76,23 +76,32 @@ class EventFetcher:
         return None if declared is None else min(declared, most)
 
     async def batches(
-        self, domain: str, container_ids: Sequence[str], *, as_of: datetime
+        self,
+        domain: str,
+        container_ids: Sequence[str],
+        *,
+        as_of: datetime,
+        gate: contextlib.AbstractAsyncContextManager[object] | None = None,
     ) -> AsyncGenerator[RecordBatch, None]:
         """Arrow batches with the domain's declared columns, in its order.
 
-        At most 1000 ids, but any number of them where the domain has no limit (`jobs`).
+        At most 1000 ids, but any number of them where the domain has no limit (`jobs`). A slot, and
+        `gate`, are held only while the source works on a batch: who waits for its reader blocks nobody.
         """
         spec = self._catalogue.domains[domain]
         params: dict[str, object] = {"as_of": as_of} if ":as_of" in spec.sql else {}
         if spec.list_column is None:
             params["container_ids"] = list(container_ids)
-        async with self._slots:
-            found = self._source.batches(spec.sql, params, batch_size=self._limits.round_trip_rows)
-            if spec.list_column is not None:
-                found = match_lists(found, spec, container_ids, self._limits.round_trip_rows)
-            async with contextlib.aclosing(found):
-                async for batch in found:
-                    yield conform(batch, spec)
+        found = self._source.batches(spec.sql, params, batch_size=self._limits.round_trip_rows)
+        if spec.list_column is not None:
+            found = match_lists(found, spec, container_ids, self._limits.round_trip_rows)
+        async with contextlib.aclosing(found):
+            while True:
+                async with gate or contextlib.nullcontext(), self._slots:
+                    batch = await anext(found, None)
+                if batch is None:
+                    break
+                yield conform(batch, spec)
 
     async def lines(
         self,
@@ -122,7 +131,7 @@ class EventFetcher:
                 yield rows
             return
         keep = _Keeper(spec, self._limits.cache_max_bytes)
-        found = ReadAhead(_gated(self.batches(domain, container_ids, as_of=as_of), gate), BATCHES_AHEAD)
+        found = ReadAhead(self.batches(domain, container_ids, as_of=as_of, gate=gate), BATCHES_AHEAD)
         try:
             async for batch in recut(found, self._limits.line_rows):
                 rows = await asyncio.to_thread(_encode, batch)
@@ -149,14 +158,6 @@ class EventFetcher:
             async with contextlib.aclosing(found):
                 async for group in _grouped(found, batch_size):
                     yield group
-
-
-async def _gated(
-    batches: AsyncGenerator[RecordBatch, None], gate: asyncio.Semaphore
-) -> AsyncGenerator[RecordBatch, None]:
-    async with gate, contextlib.aclosing(batches):
-        async for batch in batches:
-            yield batch
 
 
 async def _grouped(

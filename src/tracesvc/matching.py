@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import duckdb
 from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Table
 
 from tracesvc.catalogue import Domain
+from tracesvc.errors import SourceUnavailable
 
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INTERRUPT_PAUSE_SECONDS: Final = 0.01
 MEMORY_LIMIT: Final = "128MB"
 _PAIRS: Final = """
-    SELECT DISTINCT b.* EXCLUDE (row_id), w.id AS "{container}"
+    SELECT DISTINCT b.* EXCLUDE (part), w.id AS "{container}"
     FROM (
         SELECT *, row_number() OVER () AS row_id, unnest(string_split("{list}", ',')) AS part FROM batch
     ) AS b
@@ -35,13 +43,13 @@ async def match_lists(
     with tempfile.TemporaryDirectory(prefix="tracesvc-") as folder:
         matcher = _Matcher(Path(folder), spec)
         try:
-            await asyncio.to_thread(matcher.want, container_ids)
+            await matcher.run(lambda: matcher.want(container_ids))
             async with contextlib.aclosing(batches):
                 async for batch in batches:
-                    await asyncio.to_thread(matcher.take, batch)
-            count = await asyncio.to_thread(matcher.order)
+                    await matcher.run(functools.partial(matcher.take, batch))
+            count = await matcher.run(matcher.order)
             for start in range(0, count, batch_size):
-                yield await asyncio.to_thread(matcher.window, start, start + batch_size)
+                yield await matcher.run(functools.partial(matcher.window, start, start + batch_size))
         finally:
             await asyncio.to_thread(matcher.close)
 
@@ -54,6 +62,24 @@ class _Matcher:
         self._spec = spec
         self._empty = True
 
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do `work` in a thread. A cancelled caller breaks it off, and waits until it has let go.
+
+        Raises `SourceUnavailable` when disk or memory ran out.
+        """
+        done = asyncio.get_running_loop().run_in_executor(None, work)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            while not done.done():
+                self._con.interrupt()
+                await asyncio.wait({done}, timeout=INTERRUPT_PAUSE_SECONDS)
+            done.exception()
+            raise
+        except (duckdb.Error, OSError) as error:
+            logger.exception("matching comma lists failed")
+            raise SourceUnavailable("Comma lists could not be matched: disk or memory ran out.") from error
+
     def want(self, container_ids: Sequence[str]) -> None:
         ids = Table.from_pydict({"id": Array(list(container_ids), type=DataType.string())})
         self._con.register("ids", ids)
@@ -65,7 +91,7 @@ class _Matcher:
         container = self._spec.columns[-1].name
         verb = "CREATE TABLE matched AS" if self._empty else "INSERT INTO matched"
         pairs = _PAIRS.format(container=container, list=self._spec.list_column)
-        sql = f"{verb} SELECT DISTINCT * EXCLUDE (part) FROM ({pairs})"  # noqa: S608 - the catalogue's names
+        sql = f"{verb} SELECT * EXCLUDE (row_id) FROM ({pairs})"  # noqa: S608 - the catalogue's names
         self._con.execute(sql)
         self._con.unregister("batch")
         self._empty = False

@@ -5,17 +5,20 @@ arq only carries the job id from here to some worker; the question and all state
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
 from arq.connections import ArqRedis
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
@@ -29,6 +32,7 @@ JOB_FUNCTION: Final = "run_trace"
 ID_BYTES: Final = 18
 SILENT_SECONDS: Final = 15
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled."}
+NO_ROOM: Final = "Redis has no memory left for another job. Wait for results to expire, or give it more."
 RETRY_AFTER: Final = {"Retry-After": "10"}
 
 
@@ -100,18 +104,7 @@ class JobQueue:
         now = clock.now()
         now_ms = int(now.timestamp() * 1000)
         ttl = self._limits.running_ttl_seconds
-        fields = {
-            "status": "queued",
-            "stage": "events",
-            "profile": query.profile,
-            "cid_count": len(query.container_ids),
-            "domains": json.dumps(query.domain_names),
-            "batch_size": batch_size,
-            "created_at": clock.to_text(now),
-            "expires_ms": now_ms + ttl * 1000,
-            "owner": owner,
-            "digest": digest,
-        }
+        fields = self._first_fields(query, owner, digest, batch_size, now)
         ask = {
             "job": job_id,
             "now_ms": now_ms,
@@ -132,17 +125,50 @@ class JobQueue:
         if outcome in {"queue full", "caller full"}:
             raise self._full(outcome)
         if outcome == "new":
-            await self._arq.enqueue_job(
-                JOB_FUNCTION, job_id, _job_id=f"{job_id}:1", _queue_name=self._limits.queue
-            )
+            try:
+                await self.queue_attempt(job_id, 1)
+            except BaseException:
+                # Nobody would ever run it, and the next one who asks would be given it.
+                await asyncio.shield(self._withdraw(job_id))
+                raise
         return Submitted(found, outcome == "same")
+
+    def _first_fields(
+        self, query: TraceQuery, owner: str, digest: str, batch_size: int, now: datetime
+    ) -> dict[str, object]:
+        """The meta hash of a new job."""
+        expires = now + timedelta(seconds=self._limits.running_ttl_seconds)
+        return {
+            "status": "queued",
+            "stage": "events",
+            "profile": query.profile,
+            "cid_count": len(query.container_ids),
+            "domains": json.dumps(query.domain_names),
+            "batch_size": batch_size,
+            "created_at": clock.to_text(now),
+            "expires_ms": int(expires.timestamp() * 1000),
+            "owner": owner,
+            "digest": digest,
+        }
+
+    async def queue_attempt(self, job_id: str, attempt: int) -> None:
+        """Put the job's id before the workers; each attempt is a message of its own. Raises `StoreFull`."""
+        try:
+            await self._arq.enqueue_job(
+                JOB_FUNCTION, job_id, _job_id=f"{job_id}:{attempt}", _queue_name=self._limits.queue
+            )
+        except OutOfMemoryError as error:
+            raise StoreFull(NO_ROOM) from error
+
+    async def _withdraw(self, job_id: str) -> None:
+        with contextlib.suppress(RedisError, OSError, JobNotFound):
+            await self.forget(await read_status(self._redis, self._keys.job(job_id)))
 
     async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str, str]:  # noqa: ANN401 - redis types no script
         try:
             first, second = await script(keys=list(names), args=list(args))
         except OutOfMemoryError as error:
-            message = "Redis has no memory left for another job. Wait for results to expire, or give it more."
-            raise StoreFull(message) from error
+            raise StoreFull(NO_ROOM) from error
         return first.decode(), second.decode()
 
     def _full(self, outcome: str) -> QueueFull:
@@ -186,7 +212,7 @@ class JobQueue:
     async def forget(self, status: JobStatus) -> None:
         """Delete every key of a job that has ended."""
         job = self._keys.job(status.job_id)
-        await self._redis.delete(*job_keys(job, status))
+        await self._redis.unlink(*job_keys(job, status))
         await self.settle(status.job_id, status.owner)
         await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
         flight = self._keys.flight(status.fields.get("digest", ""))

@@ -149,7 +149,7 @@ async def _commit_unit(unit: _Unit, sink: Sink) -> None:
             async for rows in unit.rows:
                 found |= rows.containers
                 await sink.add(unit.domain, rows.data, rows.count)
-        except TraceError as error:
+        except Exception as error:
             if error is not unit.rows.error:
                 raise
             await sink.drop(unit.domain)
@@ -163,7 +163,13 @@ async def _commit_unit(unit: _Unit, sink: Sink) -> None:
             return
 
 
-async def _give_up(unit: _Unit, sink: Sink, error: TraceError) -> None:
+async def _give_up(unit: _Unit, sink: Sink, failure: Exception) -> None:
+    """Count the unit's containers as failed; what is no error of ours goes to the log, not to the caller."""
+    if isinstance(failure, TraceError):
+        error = failure
+    else:
+        logger.error("%s: a unit broke off", unit.domain, exc_info=failure)
+        error = TraceError("A statement's rows could not be read. The log says why.")
     count = len(unit.container_ids)
     logger.warning("%s: %d containers could not be fetched: %s", unit.domain, count, error.code)
     await sink.commit(unit.domain, bytes([FAILED]) * count, Fault(code=error.code, message=error.detail))

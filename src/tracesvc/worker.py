@@ -45,6 +45,7 @@ ANNOUNCE_SECONDS: Final = 3.0
 # arq polls for work; a pick-up was measured at 18-47 ms with this pause.
 POLL_SECONDS: Final = 0.05
 RECONNECT_SECONDS: Final = 1.0
+MAX_ATTEMPTS: Final = 5
 INTERNAL: Final = Fault(
     code="INTERNAL_ERROR",
     message="The job broke off for a reason that stands in the worker's log, under its id.",
@@ -161,17 +162,29 @@ async def run_trace(ctx: dict[str, Any], job_id: str) -> None:
         ttl_seconds=queue_limits(settings).running_ttl_seconds,
         bell=bench.keys.bell,
     )
-    query = await bench.queue.load(job_id)
-    if lease is None or query is None:
+    if lease is None:
         logger.info("%s: nothing to do, the job is gone, ended or held by another worker", job_id)
         return
     logger.info("%s: attempt %d begins", job_id, lease.attempt)
     try:
-        await _run_leased(bench, lease, query)
+        query = await bench.queue.load(job_id)
+        if query is not None:
+            await _run_leased(bench, lease, query)
     finally:
-        await release_lease(bench.redis, lease)
-        await bench.redis.publish(bench.keys.bell, job_id)
+        await _let_go(bench, lease)
         give_memory_back()
+
+
+async def _let_go(bench: _Bench, lease: Lease) -> None:
+    """Release the job; one that still runs, because Redis was lost or this worker stops, is queued again."""
+    job_id = lease.keys.job_id
+    with contextlib.suppress(RedisError, OSError, TraceError):
+        await release_lease(bench.redis, lease)
+        status = await read_status(bench.redis, lease.keys)
+        if status.state == "running" and status.attempt == lease.attempt < MAX_ATTEMPTS:
+            logger.warning("%s: attempt %d broke off; it is queued again", job_id, lease.attempt)
+            await bench.queue.queue_attempt(job_id, lease.attempt + 1)
+        await bench.redis.publish(bench.keys.bell, job_id)
 
 
 async def _run_leased(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
@@ -228,7 +241,11 @@ async def _trace(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
         domains_at_once=settings.trace_events_max_workers,
         units_at_once=settings.event_fetcher_max_workers,
     )
-    error = await _outcome(plan, bench, sink)
+    try:
+        error = await _outcome(plan, bench, sink)
+    finally:
+        for domain in query.domain_names:
+            await sink.drop(domain)
     if error is None and all(tally.status == "failed" for tally in sink.tallies.values()):
         error = Fault(code=JobFailed.code, message="Every domain of the job failed; each says why.")
     if error is not None:
@@ -245,7 +262,7 @@ async def _outcome(plan: Plan, bench: _Bench, sink: JobSink) -> Fault | None:
         return Fault(
             code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."
         )
-    except (LeaseLost, RedisError, OSError):
+    except (LeaseLost, RedisError):
         raise
     except TraceError as error:
         return Fault(code=error.code, message=error.detail)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from zstandard import ZstdError
 
 from tracesvc.lines import Rows
 from tracesvc.results.codec import compress, inflate
 from tracesvc.results.keys import Keys
 
+FORMAT: Final = "1"
+# A cache that takes longer is no help.
+SECONDS: Final = 1.0
 # Written entries are counted in one sorted set by the time they end; the oldest go when there is no room.
 # KEYS: index, entry. ARGV: now (s), ends (s), seconds, size, max bytes, digest, value, entry prefix.
 _PUT = """
@@ -50,35 +56,37 @@ class EventCache:
     async def get(self, key: Sequence[str]) -> list[Rows] | None:
         """The lines kept under `key`, or None."""
         try:
-            kept = await self._redis.get(self._keys.cached(_digest(key)))
-        except (RedisError, OSError):
+            async with asyncio.timeout(SECONDS):
+                kept = await self._redis.get(self._keys.cached(_digest(key)))
+            return None if kept is None else _unpack(kept)
+        except (RedisError, OSError, ZstdError, ValueError):
             return None
-        return None if kept is None else _unpack(kept)
 
     async def put(self, key: Sequence[str], rows: list[Rows], seconds: int) -> None:
         """Keep lines for `seconds`; older ones make room."""
         digest, value = _digest(key), _pack(rows)
         try:
-            now = int((await self._redis.time())[0])
-            await self._put(
-                keys=[self._keys.cache_index, self._keys.cached(digest)],
-                args=[
-                    now,
-                    now + seconds,
-                    seconds,
-                    len(value),
-                    self._max_bytes,
-                    digest,
-                    value,
-                    self._keys.cached(""),
-                ],
-            )
+            async with asyncio.timeout(SECONDS):
+                now = int((await self._redis.time())[0])
+                await self._put(
+                    keys=[self._keys.cache_index, self._keys.cached(digest)],
+                    args=[
+                        now,
+                        now + seconds,
+                        seconds,
+                        len(value),
+                        self._max_bytes,
+                        digest,
+                        value,
+                        self._keys.cached(""),
+                    ],
+                )
         except (RedisError, OSError):
             return
 
 
 def _digest(key: Sequence[str]) -> str:
-    return hashlib.sha256("\x00".join(key).encode()).hexdigest()
+    return hashlib.sha256("\x00".join((FORMAT, *key)).encode()).hexdigest()
 
 
 def _pack(rows: list[Rows]) -> bytes:

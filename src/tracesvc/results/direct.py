@@ -83,10 +83,13 @@ class DirectSink:
         """The domain's last line."""
         await self._queue.put(self.tallies[domain].end_line())
 
-    async def close(self) -> None:
-        """No line follows."""
+    async def close(self, error: Exception | None = None) -> None:
+        """No line follows; `error` becomes the answer when nothing is decided yet."""
         if not self._decided.done():
-            self._decided.set_result(None)
+            if error is None:
+                self._decided.set_result(None)
+            else:
+                self._decided.set_exception(error)
         await self._queue.put(None)
 
     async def _decide(self, domain: str, error: Fault | None) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tracesvc import clock
 from tracesvc.errors import LeaseLost
@@ -70,12 +72,19 @@ async def take_lease(
 async def keep_lease(redis: Redis, lease: Lease, on_cancel: Callable[[], object]) -> None:
     """Renew until cancelled; calls `on_cancel` once when the job was cancelled or deleted.
 
-    Raises `LeaseLost` when another worker holds the job.
+    Raises `LeaseLost` when another worker holds the job, and what Redis raises once the lease has run out.
     """
+    answered = time.monotonic()
     while True:
-        status = await redis.eval(  # type: ignore[misc]
-            RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, str(max(1, round(lease.seconds)))
-        )
+        try:
+            status = await redis.eval(  # type: ignore[misc]
+                RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, str(max(1, round(lease.seconds)))
+            )
+            answered = time.monotonic()
+        except RedisError:
+            if time.monotonic() - answered > lease.seconds:
+                raise
+            status = b"running"
         if not status:
             raise LeaseLost("Another worker holds this job now.")
         if status != b"running":

@@ -10,13 +10,14 @@ from typing import Any
 import orjson
 from redis.asyncio import Redis
 
+from tracesvc.errors import ChunkMissing
 from tracesvc.lines import rows_of
 from tracesvc.results.codec import inflate
 from tracesvc.results.index import ChunkEntry, find_chunks
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.reader import read_frames
 from tracesvc.results.rows import slice_rows
-from tracesvc.results.status import JobStatus
+from tracesvc.results.status import JobStatus, read_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,16 @@ async def read_page(redis: Redis, keys: JobKeys, status: JobStatus, ask: PageReq
         complete=status.domain_ended(ask.domain),
     )
     entries = await find_chunks(redis, keys, ask.domain, ask.offset, head["count"]) if head["count"] else []
+    stop = ask.offset + head["count"]
+    found = sum(min(entry.offset + entry.count, stop) - max(entry.offset, ask.offset) for entry in entries)
+    if found != head["count"]:
+        raise ChunkMissing(f"The index of {ask.domain} is not whole. Run the trace again.")
     # All of them before the first byte is sent: at most 50,000 records, compressed.
-    frames = list(await read_frames(redis, keys, ask.domain, entries))
+    try:
+        frames = list(await read_frames(redis, keys, ask.domain, entries))
+    except ChunkMissing:
+        await read_status(redis, keys)  # gone with its job: that is another error
+        raise
     return _body(ask, head, entries, frames)
 
 

@@ -100,7 +100,7 @@ class JobStream:
         await self._read_log()
         async for piece in self._until(lambda: tail.units is not None, ring):
             yield piece
-        if tail.units is None:
+        if tail.units is None and tail.end is None:
             return
         yield self._start_line(domain, tail)
         while tail.chunks or tail.end is None:
@@ -119,9 +119,13 @@ class JobStream:
 
     async def _send(self, domain: str, tail: _Tail) -> AsyncIterator[Records]:
         entries = [tail.chunks.popleft() for _ in range(min(CHUNKS_A_READ, len(tail.chunks)))]
-        for entry, frame in zip(
-            entries, await read_frames(self._redis, self._keys, domain, entries), strict=True
-        ):
+        frames = await read_frames(self._redis, self._keys, domain, entries)
+        for entry in entries:
+            try:
+                frame = next(frames)
+            except ChunkMissing:
+                await read_status(self._redis, self._keys)  # gone with its job: that is another error
+                raise
             yield Records(domain, frame=frame)
             self.cursor = Cursor(domain, entry.batch)
 
@@ -189,7 +193,7 @@ class JobStream:
         return start_line(
             self._catalogue,
             domain,
-            units=tail.units,
+            units=tail.units or 0,
             total=None if self._live or tail.end is None else tail.end.count,
         )
 

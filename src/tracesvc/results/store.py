@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -61,6 +61,7 @@ class JobSink:
         self.tallies: dict[str, DomainTally] = {}
         self._pending: dict[str, _Pending] = {}
         self._ended: set[str] = set()
+        self._bytes = 0
 
     @property
     def job_id(self) -> str:
@@ -69,6 +70,7 @@ class JobSink:
 
     async def open(self, domains: Sequence[str], asked: int) -> None:
         """Read what earlier attempts committed of each domain."""
+        self._bytes = int(await self._redis.hget(self._keys.meta, "bytes") or 0)  # type: ignore[misc]
         for domain in domains:
             await self._read(domain, asked)
 
@@ -105,6 +107,8 @@ class JobSink:
         pending.frames.append(frame.data)
         pending.records += count
         pending.bytes += len(frame.data)
+        if self._bytes + pending.bytes > self._max_bytes:
+            raise self._too_large()
         if sum(map(len, pending.frames)) > STAGE_BYTES:
             await self._stage(domain, pending)
 
@@ -149,16 +153,21 @@ class JobSink:
             "job": keys.job_id,
         }
         args: list[str | bytes] = [json.dumps(unit), coverage, *pending.frames]
-        self._check(await self._run(self._commit, names + pending.staged, args))
-        self.tallies[domain] = tally
-        self._pending[domain] = _Pending()
+
+        async def whole() -> None:
+            self._check(await self._run(self._commit, names + pending.staged, args))
+            self.tallies[domain] = tally
+            self._pending[domain] = _Pending()
+            self._bytes += pending.bytes
+
+        await _uncut(whole())
 
     async def end(self, domain: str) -> None:
         """The domain is over; its last line stands in the log."""
-        self._ended.add(domain)
         line = self.tallies[domain].end_line()
         fields = self._fields(self.tallies[domain]) | {f"{domain}.status": line.status}
         await self._say(fields, {"t": "end", "d": domain, "j": line.model_dump_json()})
+        self._ended.add(domain)
 
     async def end_rest(self, error: Fault) -> None:
         """End every domain that has not ended: what was not reached counts as failed, for this reason."""
@@ -215,19 +224,22 @@ class JobSink:
             "job": self._keys.job_id,
         }
         names = [self._keys.meta, self._keys.lease, self._keys.log]
-        self._check(await self._run(self._note, names, [json.dumps(note)]))
+        self._check(await _uncut(self._run(self._note, names, [json.dumps(note)])))
 
     async def _run(self, command: AsyncScript, names: Sequence[str], args: Sequence[str | bytes]) -> object:
         return await _storing(command(keys=list(names), args=list(args)))
 
     def _check(self, answer: object) -> None:
         if answer == b"budget":
-            raise ResultTooLarge(
-                f"The result is larger than {self._max_bytes} bytes. Ask for fewer containers or domains, "
-                "or have TRACE_JOB_MAX_RESULT_BYTES raised."
-            )
+            raise self._too_large()
         if answer != b"ok":
             raise LeaseLost("This worker no longer holds the job, or the job no longer runs.")
+
+    def _too_large(self) -> ResultTooLarge:
+        return ResultTooLarge(
+            f"The result is larger than {self._max_bytes} bytes. Ask for fewer containers or domains, "
+            "or have TRACE_JOB_MAX_RESULT_BYTES raised."
+        )
 
     @staticmethod
     def _entry(batch: int, offset: int, count: int, frame: Frame) -> ChunkEntry:
@@ -259,3 +271,14 @@ async def _storing(write: Awaitable[T]) -> T:
     except OutOfMemoryError as error:
         message = "Redis has no memory left. Wait for older results to expire, or give it more memory."
         raise StoreFull(message) from error
+
+
+async def _uncut(work: Coroutine[Any, Any, T]) -> T:
+    """What is written is counted: a cancelled caller still waits until Redis has answered."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        task.exception()
+        raise

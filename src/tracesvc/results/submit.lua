@@ -15,6 +15,7 @@ if known and not ask.renew then
     return {'same', known}
   end
 end
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ask.now_ms - 2000 * ask.ttl)
 for i = 6, 7 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ask.now_ms)
 end

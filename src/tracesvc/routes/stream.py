@@ -71,7 +71,7 @@ async def get_result(
             )
         return document_response(open_stream(svc, status, status.domains, None))
     _chosen(status, [domain])
-    ask = PageRequest(domain, offset, limit, svc.catalogue.domains[domain].columns[0].name)
+    ask = PageRequest(domain, offset, limit, _first_column(svc, domain))
     job = svc.job(job_id)
     if status.legacy:
         body = legacy_page(svc.redis, job, status, ask)
@@ -89,9 +89,15 @@ def open_stream(svc: Service, status: JobStatus, domains: Sequence[str], cursor:
     return guarded(stream.pieces(status, domains, cursor), lambda: stream.cursor or cursor)
 
 
+def _first_column(svc: Service, domain: str) -> str:
+    """The key that records begin with; a domain of an older catalogue begins as all of today's do."""
+    spec = svc.catalogue.domains.get(domain)
+    return spec.columns[0].name if spec else "CONTAINERID"
+
+
 def _chosen(status: JobStatus, asked: Sequence[str] | None) -> list[str]:
     """The job's domains in its order, narrowed to those asked."""
     unknown = [name for name in asked or () if name not in status.domains]
     if unknown:
-        raise DomainNotInJob(f"The job has no domain {unknown[0]}. It has: {', '.join(status.domains)}.")
+        raise DomainNotInJob(f"The job has no domain {unknown[0][:64]}. It has: {', '.join(status.domains)}.")
     return [name for name in status.domains if asked is None or name in asked]

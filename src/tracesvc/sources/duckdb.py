@@ -52,7 +52,7 @@ class DuckDBSource:
         self._translate = functools.lru_cache(_TRANSLATIONS)(
             functools.partial(to_duckdb, date_columns=catalogue.date_columns, clean=True)
         )
-        self._executor = ThreadPoolExecutor(settings.db_slow_max_concurrent, thread_name_prefix="duckdb")
+        self._executor = ThreadPoolExecutor(1 + settings.db_slow_max_concurrent, thread_name_prefix="duckdb")
         self._opening = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
         self._users = 0
