@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.failing import FailingSource
-from tests.support import Plant
+from tests.support import Plant, wait_until
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.errors import SourceUnavailable, TraceError
 from tracesvc.fetch import EventFetcher, FetchLimits
@@ -146,3 +146,42 @@ async def test_a_dead_source_fails_every_domain(
     sink = await traced(small_plant, source, catalogue, lambda _number, _ids: SourceError("gone"))
     assert {tally.status for tally in sink.tallies.values()} == {"failed"}
     assert sorted(sink.ended) == ["history", "materials"]
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+async def test_a_unit_tried_again_is_not_blocked_by_large_ones_behind_it(
+    small_plant: Plant, source: Source, catalogue: Catalogue, slots: int
+) -> None:
+    """The units behind have far more lines than may wait: they must not keep the permits that it needs."""
+    ids = list(small_plant.container_ids[:400])
+    failing = FailingSource(
+        source, lambda number, _ids: SourceUnavailable("away for a moment") if number == 2 else None
+    )
+    limits = FetchLimits(10, 10, 0, 0, "Asia/Taipei")
+    fetcher = EventFetcher(failing, catalogue, limits, asyncio.Semaphore(slots), None)
+    sink = Kept(("history", "materials"), len(ids))
+    plan = Plan(ids, ("history", "materials"), datetime.fromisoformat("2026-02-01"), 100, 2, 2)
+    async with asyncio.timeout(60):
+        await run(plan, fetcher, sink)
+    assert {tally.status for tally in sink.tallies.values()} == {"ok"}
+
+
+async def test_a_cancelled_trace_lets_go_of_everything_soon(
+    small_plant: Plant, source: Source, catalogue: Catalogue
+) -> None:
+    limits = FetchLimits(10, 10, 0, 0, "Asia/Taipei")
+    slots = asyncio.Semaphore(2)
+    fetcher = EventFetcher(source, catalogue, limits, slots, None)
+    for pause in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4):
+        ids = list(small_plant.container_ids)
+        sink = Kept(("jobs", "history"), len(ids))
+        plan = Plan(ids, ("jobs", "history"), datetime.fromisoformat("2026-02-01"), 1000, 2, 2)
+        before = asyncio.all_tasks()
+        work = asyncio.create_task(run(plan, fetcher, sink))
+        await asyncio.wait({work}, timeout=pause)
+        work.cancel()
+        await asyncio.wait({work}, timeout=30)
+        assert work.done()
+        known = before | {work}
+        await wait_until(lambda known=known: asyncio.all_tasks() <= known, message="no task is left")
+        assert not slots.locked()
