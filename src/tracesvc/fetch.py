@@ -86,7 +86,8 @@ class EventFetcher:
         """Arrow batches with the domain's declared columns, in its order.
 
         At most 1000 ids, but any number of them where the domain has no limit (`jobs`). A slot, and
-        `gate`, are held only while the source works on a batch: who waits for its reader blocks nobody.
+        `gate`, are held until the first batch is there: every statement sorts, so its work is done then,
+        and who waits for its reader blocks nobody.
         """
         spec = self._catalogue.domains[domain]
         params: dict[str, object] = {"as_of": as_of} if ":as_of" in spec.sql else {}
@@ -96,12 +97,11 @@ class EventFetcher:
         if spec.list_column is not None:
             found = match_lists(found, spec, container_ids, self._limits.round_trip_rows)
         async with contextlib.aclosing(found):
-            while True:
-                async with gate or contextlib.nullcontext(), self._slots:
-                    batch = await anext(found, None)
-                if batch is None:
-                    break
+            async with gate or contextlib.nullcontext(), self._slots:
+                batch = await anext(found, None)
+            while batch is not None:
                 yield conform(batch, spec)
+                batch = await anext(found, None)
 
     async def lines(
         self,

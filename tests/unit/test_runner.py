@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,10 @@ async def test_a_unit_tried_again_is_not_blocked_by_large_ones_behind_it(
     assert {tally.status for tally in sink.tallies.values()} == {"ok"}
 
 
+def no_task_but(known: set[asyncio.Task[Any]]) -> Callable[[], bool]:
+    return lambda: asyncio.all_tasks() <= known
+
+
 async def test_a_cancelled_trace_lets_go_of_everything_soon(
     small_plant: Plant, source: Source, catalogue: Catalogue
 ) -> None:
@@ -182,6 +187,5 @@ async def test_a_cancelled_trace_lets_go_of_everything_soon(
         work.cancel()
         await asyncio.wait({work}, timeout=30)
         assert work.done()
-        known = before | {work}
-        await wait_until(lambda known=known: asyncio.all_tasks() <= known, message="no task is left")
+        await wait_until(no_task_but(before | {work}), message="no task is left")
         assert not slots.locked()
