@@ -8,14 +8,9 @@ import gc
 import sys
 
 
-def trim() -> None:
-    """Return to the system what is free; takes milliseconds."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc has no malloc_trim
-            ctypes.CDLL(None).malloc_trim(0)
-
-
 def give_memory_back() -> None:
     """Collect and trim: after a large job a worker fell from 145 MB to 124 MB (118 MB when it was new)."""
     gc.collect()
-    trim()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)

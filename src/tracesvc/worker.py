@@ -27,7 +27,7 @@ from tracesvc.catalogue import load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, queue_limits
 from tracesvc.errors import JobFailed, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
-from tracesvc.memory import give_memory_back, trim
+from tracesvc.memory import give_memory_back
 from tracesvc.query import TraceQuery
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
 from tracesvc.results.keys import Keys
@@ -46,7 +46,6 @@ ANNOUNCE_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.05
 RECONNECT_SECONDS: Final = 1.0
 MAX_ATTEMPTS: Final = 5
-TRIM_SECONDS: Final = 0.5
 INTERNAL: Final = Fault(
     code="INTERNAL_ERROR",
     message="The job broke off for a reason that stands in the worker's log, under its id.",
@@ -192,7 +191,6 @@ async def _run_leased(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
     """Work and renew the lease side by side, until the work is done or the job is taken away."""
     work = asyncio.create_task(_trace(bench, lease, query))
     keep = asyncio.create_task(keep_lease(bench.redis, lease, on_cancel=work.cancel))
-    trims = asyncio.create_task(_trim_now_and_then())
     try:
         await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done() and (keep.cancelled() or keep.exception() is not None):
@@ -200,17 +198,10 @@ async def _run_leased(bench: _Bench, lease: Lease, query: TraceQuery) -> None:
         with contextlib.suppress(asyncio.CancelledError, LeaseLost):
             await work
     finally:
-        for task in (work, keep, trims):
+        for task in (work, keep):
             task.cancel()
-        await asyncio.gather(work, keep, trims, return_exceptions=True)
+        await asyncio.gather(work, keep, return_exceptions=True)
     await _clear_up(bench, lease)
-
-
-async def _trim_now_and_then() -> None:
-    """While a job runs, so that its peak does not grow with its length."""
-    while True:
-        await asyncio.sleep(TRIM_SECONDS)
-        await asyncio.to_thread(trim)
 
 
 async def _clear_up(bench: _Bench, lease: Lease) -> None:
