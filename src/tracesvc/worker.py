@@ -27,7 +27,7 @@ from tracesvc.catalogue import load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, queue_limits
 from tracesvc.errors import JobFailed, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
-from tracesvc.memory import give_memory_back
+from tracesvc.memory import give_memory_back, keep_memory_together
 from tracesvc.query import TraceQuery
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
 from tracesvc.results.keys import Keys
@@ -54,6 +54,7 @@ INTERNAL: Final = Fault(
 
 def run_worker(settings: Settings) -> None:
     """Run jobs until SIGTERM or SIGINT. Blocks."""
+    keep_memory_together()
     set_up_logging()
     uvloop.run(_serve(settings))
 
