@@ -83,22 +83,23 @@ class MsdParams(_Strict):
     packages: Texts = []
 
 
-def _check_ids(value: list[Any], place: tuple[str, ...]) -> None:
-    """Refuse the first id that is none. All are looked at together: there may be hundreds of thousands."""
+def _check_ids(value: list[Any], place: tuple[str, ...]) -> list[str]:
+    """The ids trimmed; refuses the first that is none. All are looked at together: there may be 100,000s."""
     if not set(map(type, value)) <= {str}:
         at = next(index for index, item in enumerate(value) if type(item) is not str)
         raise _fault((*place, at), "Input should be text", "string_type")
-    if _FORBIDDEN.search("".join(map(str.strip, value))):
-        at = next(index for index, item in enumerate(value) if _FORBIDDEN.search(item.strip()))
+    trimmed = list(map(str.strip, value))
+    text = "".join(trimmed)
+    plain = text.isascii() and text.isprintable()  # a tenth of the search's time
+    if not plain and _FORBIDDEN.search(text):
+        at = next(index for index, item in enumerate(trimmed) if _FORBIDDEN.search(item))
         raise _fault(
             (*place, at), "an id holds no control characters and no lone surrogates", "id_characters"
         )
-    if max(map(len, value), default=0) > MAX_ID_CHARACTERS:
-        long = next((n for n, item in enumerate(value) if len(item.strip()) > MAX_ID_CHARACTERS), None)
-        if long is not None:
-            raise _fault(
-                (*place, long), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long"
-            )
+    if max(map(len, trimmed), default=0) > MAX_ID_CHARACTERS:
+        at = next(index for index, item in enumerate(trimmed) if len(item) > MAX_ID_CHARACTERS)
+        raise _fault((*place, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
+    return trimmed
 
 
 def _normal_ids(value: object, info: ValidationInfo) -> list[str]:
@@ -106,8 +107,7 @@ def _normal_ids(value: object, info: ValidationInfo) -> list[str]:
     place = (info.field_name or "ids",)
     if not isinstance(value, list):
         raise _fault(place, "Input should be a list of ids", "list_type")
-    _check_ids(value, place)
-    return list(dict.fromkeys(filter(None, map(str.strip, value))))
+    return list(dict.fromkeys(filter(None, _check_ids(value, place))))
 
 
 ContainerIds = Annotated[list[str], PlainValidator(_normal_ids, json_schema_input_type=list[str])]
@@ -217,6 +217,13 @@ def parse_query(
     if query.domains is None:
         query = query.model_copy(update={"domains": list(defaults(query.profile, query.params))})
     return query
+
+
+def read_query(stored: bytes) -> TraceQuery:
+    """A question back from its own JSON. Its ids are normal already: 114,000 take 12 ms so, 72 checked again."""
+    body = orjson.loads(stored)
+    container_ids = body.pop("container_ids")
+    return TraceQuery.model_validate(body).model_copy(update={"container_ids": container_ids})
 
 
 def _normal_params(params: dict[str, Any]) -> dict[str, Any]:

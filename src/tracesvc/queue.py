@@ -22,7 +22,7 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
-from tracesvc.query import TraceQuery
+from tracesvc.query import TraceQuery, read_query
 from tracesvc.results.codec import compress, inflate
 from tracesvc.results.keys import JobKeys, Keys
 from tracesvc.results.lease import script
@@ -184,7 +184,7 @@ class JobQueue:
     async def load(self, job_id: str) -> TraceQuery | None:
         """The question of a job, or None when it is gone."""
         stored = await self._redis.get(self._keys.job(job_id).request)
-        return None if stored is None else TraceQuery.model_validate(orjson.loads(inflate(stored)))
+        return None if stored is None else read_query(inflate(stored))
 
     async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
         """The caller's jobs that still exist, newest first."""
