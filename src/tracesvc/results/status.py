@@ -47,6 +47,21 @@ class JobStatus:
         return self.state in ENDED
 
     @property
+    def attempts_begun(self) -> int:
+        """How many workers have begun it; 0 while it waits for the first."""
+        return int(self.fields.get("attempt", 0))
+
+    @property
+    def lost_attempts(self) -> int:
+        """How many of them did not bring it to its end, those apart that handed it back when they stopped."""
+        return self.attempts_begun - int(self.fields.get("handed_back", 0))
+
+    def overdue_seconds(self, limit: float) -> float:
+        """By how much it has waited, or run since its first worker, longer than `limit`."""
+        begun = self.started_at or self.created_at or clock.now()
+        return (clock.now() - begun).total_seconds() - limit
+
+    @property
     def elapsed_seconds(self) -> float:
         """Seconds since the job was asked for; stands still after its end."""
         if self.created_at is None:
