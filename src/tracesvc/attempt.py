@@ -124,7 +124,7 @@ async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink:
     settings = bench.settings
     plan = Plan(
         container_ids=query.container_ids,
-        domains=status.domains,
+        domains=tuple(name for name in status.domains if not status.domain_ended(name)),
         as_of=clock.plant_time(status.created_at or clock.now(), settings.trace_plant_timezone),
         unit_cids=settings.trace_unit_cids,
         domains_at_once=settings.trace_events_max_workers,

@@ -26,8 +26,9 @@ from tracesvc import clock
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
 from tracesvc.results.codec import compress, inflate
-from tracesvc.results.keys import JobKeys, Keys
+from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
+from tracesvc.results.lifetime import result_keys
 from tracesvc.results.staging import drop_staged
 from tracesvc.results.status import JobStatus, read_status
 
@@ -244,7 +245,7 @@ class JobQueue:
         """Delete every key of a job that has ended."""
         job = self._keys.job(status.job_id)
         await drop_staged(self._redis, job, status.domains)
-        await self._redis.unlink(*job_keys(job, status))
+        await self._redis.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
         await self.discard_messages(status.job_id, status.attempt + 1)
         await self.settle(status.job_id, status.owner)
         await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
@@ -257,12 +258,3 @@ class JobQueue:
         """The job no longer waits or runs: it counts against no limit."""
         await self._redis.zrem(self._keys.active(), job_id)
         await self._redis.zrem(self._keys.active(owner), job_id)
-
-
-def job_keys(job: JobKeys, status: JobStatus) -> list[str]:
-    """The names of all keys of a job, from its status."""
-    names = [job.meta, job.request, job.log, job.lease, job.legacy]
-    for domain in status.domains:
-        names += [job.index(domain), job.coverage(domain)]
-        names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
-    return names

@@ -68,6 +68,11 @@ class JobStatus:
             return 0.0
         return round(((self.finished_at or clock.now()) - self.created_at).total_seconds(), 3)
 
+    @property
+    def seconds_left(self) -> float:
+        """Until the result goes."""
+        return (self.expires_at - clock.now()).total_seconds() if self.expires_at else 0.0
+
     def number(self, domain: str, name: str) -> int:
         """A domain's counter, 0 before it began."""
         return int(self.fields.get(f"{domain}.{name}", 0))
@@ -96,8 +101,8 @@ class JobStatus:
             for domain in self.domains
         }
 
-    def document(self) -> dict[str, Any]:
-        """The status as protocol.md, section 4, shows it."""
+    def document(self, waiting_statements: int = 0) -> dict[str, Any]:
+        """The status as protocol.md, section 4, shows it; `waiting_statements` wait for a database slot."""
         return {
             "job_id": self.job_id,
             "status": self.state,
@@ -105,7 +110,7 @@ class JobStatus:
             "profile": self.profile,
             "cid_count": self.cid_count,
             "domains": list(self.domains),
-            "progress": self._progress_document(),
+            "progress": self._progress_document(waiting_statements),
             "attempt": self.attempt,
             "created_at": _text(self.created_at),
             "started_at": _text(self.started_at),
@@ -116,7 +121,7 @@ class JobStatus:
             "error": self.error,
         }
 
-    def _progress_document(self) -> dict[str, Any]:
+    def _progress_document(self, waiting_statements: int) -> dict[str, Any]:
         asked = sum(self.cid_count or 0 for _ in self.domains)
         done = sum(self.number(domain, "ids_done") for domain in self.domains)
         share = 1.0 if self.state == "finished" else min(done / asked, 1.0) if asked else 0.0
@@ -138,6 +143,7 @@ class JobStatus:
             "bytes": self.bytes,
             "records_per_second": round(self.records / running) if running > 0 else 0,
             "eta_seconds": 0.0 if self.ended else None if left is None else round(left, 1),
+            "waiting_statements": waiting_statements,
             "domains": domains,
         }
 

@@ -19,7 +19,9 @@ from tracesvc.results.codec import Frame, pack
 from tracesvc.results.index import ChunkEntry, read_index
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.lease import Lease, script
+from tracesvc.results.lifetime import expire_together
 from tracesvc.results.staging import drop_staged, stage
+from tracesvc.results.status import read_status
 from tracesvc.results.tally import DomainTally
 
 # Frames that wait for their unit's commit in this process; past it they wait in Redis under hidden keys.
@@ -86,7 +88,10 @@ class JobSink:
             tally.count_line(entry.count, entry.line_digest)
         coverage = await self._redis.get(self._keys.coverage(domain)) or b""
         tally.count_unit(coverage)
-        done, fault = await self._redis.hmget(self._keys.meta, [f"{domain}.units_done", f"{domain}.error"])  # type: ignore[misc]
+        names = [f"{domain}.{name}" for name in ("units_done", "error", "status")]
+        done, fault, state = await self._redis.hmget(self._keys.meta, names)  # type: ignore[misc]
+        if state not in {None, b"running"}:
+            self._ended.add(domain)
         tally.units_done = int(done or 0)
         tally.error = Fault.model_validate_json(fault) if fault else None
         self.tallies[domain] = tally
@@ -200,18 +205,8 @@ class JobSink:
             "ok": int(state == "finished" and not failed),
         }
         await self._say(fields, {"t": "state", "s": state, "j": text})
-        await self._expire()
-
-    async def _expire(self) -> None:
-        keys = self._keys
-        names = [keys.meta, keys.request, keys.log]
-        for domain, tally in self.tallies.items():
-            names += [keys.index(domain), keys.coverage(domain)]
-            names += [keys.chunk(domain, batch) for batch in range(tally.batches)]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.expire(name, self._final_ttl)
-            await pipe.execute()
+        status = await read_status(self._redis, self._keys)
+        await expire_together(self._redis, self._keys, status, self._final_ttl)
 
     async def _stage(self, domain: str, pending: _Pending) -> None:
         first = len(pending.staged)
