@@ -20,7 +20,7 @@ from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, problems, stream
+from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -48,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     problems.install(app)
     document_routes(app)
     return app

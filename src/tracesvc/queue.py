@@ -109,6 +109,10 @@ class JobQueue:
         )
         return {name.decode(): round(max(0.0, now - at), 1) for name, at in found}
 
+    async def active_jobs(self) -> int:
+        """How many jobs wait or run."""
+        return int(await self._redis.zcard(self._keys.active()))
+
     async def submit(
         self, query: TraceQuery, owner: str, *, batch_size: int, fresh_seconds: int, renew: bool
     ) -> Submitted:
