@@ -104,7 +104,7 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests have to tell beside that they passed."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    reports = [report for kind in ("", "passed", "failed") for report in terminalreporter.getreports(kind)]
     told = {
         report.nodeid: text
         for report in reports

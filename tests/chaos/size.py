@@ -9,10 +9,11 @@ from typing import Final, TypeVar
 SOAK: Final = os.environ.get("TRACE_SOAK", "") == "1"
 SEED: Final = int(os.environ.get("TRACE_SOAK_SEED", "1"))
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-def pick(short: T, full: T) -> T:
+def pick(short: S, full: T) -> S | T:
     """The value for the form that runs."""
     return full if SOAK else short
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.asking import ASYNC, EVENTS, ended, question, status_of, submit
-from tests.chaos.acting import ready
+from tests.chaos.acting import reached, ready
 from tests.chaos.faults import Faults, Ledger
 from tests.chaos.following import Follower
 from tests.chaos.size import pick, schedule
@@ -26,7 +26,7 @@ STREAMS = pick(10, 50)
 SUBMITS = 50
 WATCHERS = pick(100, 500)
 FEW = 10
-IDS = pick(150, 600)
+IDS = pick(120, 600)
 FREE_SECONDS = pick(15.0, 2.0)  # the short form runs on machines that do much else
 POOL = 16  # TRACE_REDIS_MAX_CONNECTIONS as it comes
 STUCK_SECONDS = 3600.0
@@ -40,8 +40,8 @@ def stack(chaotic: Callable[..., Stack], plant: Plant) -> Stack:
 async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
     stack: Stack, plant: Plant, faults: Faults, tell: Callable[[str], None]
 ) -> None:
-    faults.set(pause_seconds=0.2)
-    ids = plant.container_ids[:IDS]
+    faults.set(pause_seconds=0.3)
+    ids = plant.container_ids[: 3 * IDS]
     plain = PlainPlant(plant.path, tuple(ids))
     wanted = {name: plain.count(name) for name in DOMAINS}
     plain.close()
@@ -51,8 +51,8 @@ async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
         job_id = await submit(api, ids, domains=DOMAINS)
         clients = [Follower(job_id, [stack.urls[0], other]) for _ in range(STREAMS)]
         reading = [group.create_task(client.follow()) for client in clients]
-        some = chance.uniform(0.1, 0.6) * sum(wanted.values())
-        await wait_until(lambda: min(client.received for client in clients) >= some, timeout=90)
+        await reached(api, job_id, chance.uniform(5, 40))
+        await wait_until(lambda: all(client.received for client in clients), message="each has records")
         first.kill()
         done = [await task for task in reading]
     first.restart()
@@ -141,7 +141,7 @@ async def test_many_live_streams_need_few_connections_to_redis_and_free_all_when
             asked = time.monotonic() - begin
             grown = (process.memory_info().rss - memory) / WATCHERS / 1024
         begin = time.monotonic()
-        await wait_until(lambda: open_streams(stack) <= 1, timeout=FREE_SECONDS, message="streams are freed")
+        await wait_until(lambda: open_streams(stack) <= 1, timeout=5 * FREE_SECONDS, message="streams are freed")
         freed = time.monotonic() - begin
         await wait_until(lambda: process.num_fds() <= descriptors + POOL, message="descriptors are freed")
     assert held >= WATCHERS
