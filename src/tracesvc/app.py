@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -13,16 +12,18 @@ from redis.exceptions import RedisError
 from tracesvc import __version__
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.connect import connect_redis, open_fetcher, queue_limits
+from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_slots
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
 from tracesvc.queue import JobQueue
 from tracesvc.results.bell import Bell
+from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import events, health, jobs, problems, stream
+from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
+from tracesvc.slots import LocalSlots, SharedSlots
 from tracesvc.sources import Source, open_source
 from tracesvc.telemetry import set_up_logging
 
@@ -44,9 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for router in (events.router, jobs.router, stream.router, catalogue_routes.router):
+    for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     problems.install(app)
     document_routes(app)
     return app
@@ -58,7 +60,8 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
     keys = Keys(settings.trace_redis_prefix)
-    bell = Bell(redis, keys.bell)
+    bell = Bell(redis, keys.bell, keys.signals)
+    slots = shared_slots(settings, redis, bell)
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -66,10 +69,12 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         keys=keys,
         bell=bell,
         queue=JobQueue(redis, keys, queue_limits(settings)),
-        at_once=_at_once(settings, source, catalogue, redis),
+        at_once=_at_once(settings, source, catalogue, redis, slots),
+        slots=slots,
         ping_source=source.ping,
     )
     bell.start()
+    await warn_of_eviction(redis)
     try:
         yield
     finally:
@@ -79,11 +84,10 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
             await redis.aclose()
 
 
-def _at_once(settings: Settings, source: Source, catalogue: Catalogue, redis: Redis) -> AtOnce:
-    shared = open_fetcher(
-        settings, source, catalogue, redis, asyncio.Semaphore(settings.db_slow_max_concurrent)
-    )
-    alone = open_fetcher(
-        settings, source, catalogue, None, asyncio.Semaphore(settings.trace_db_local_max_concurrent)
-    )
-    return AtOnce(settings, catalogue, shared, alone)
+def _at_once(
+    settings: Settings, source: Source, catalogue: Catalogue, redis: Redis, slots: SharedSlots
+) -> AtOnce:
+    shared = open_fetcher(settings, source, catalogue, redis, slots)
+    local = LocalSlots(settings.trace_db_local_max_concurrent)
+    alone = open_fetcher(settings, source, catalogue, None, local)
+    return AtOnce(settings, catalogue, shared, alone, slots.wait_for_turn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -23,6 +23,8 @@ from tracesvc.settings import Settings
 logger = logging.getLogger(__name__)
 
 INTERNAL: Final = {"code": "INTERNAL_ERROR", "message": "The trace broke off. The log says why; try again."}
+# Somebody waits for the answer; jobs have more.
+PATIENCE_SECONDS: Final = 3.0
 ALL_FAILED: Final = {"code": "JOB_FAILED", "message": "Every domain of the trace failed."}
 
 
@@ -34,16 +36,25 @@ class AtOnce:
     """
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, shared: EventFetcher, alone: EventFetcher
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        shared: EventFetcher,
+        alone: EventFetcher,
+        wait_for_turn: Callable[[float], Awaitable[None]],
     ) -> None:
+        """`wait_for_turn` returns when a database slot was free, or raises `SourceUnavailable`."""
         self._settings = settings
         self._catalogue = catalogue
         self._shared = shared
         self._alone = alone
+        self._wait_for_turn = wait_for_turn
 
     async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Answer:
         """The trace's pieces, once its first unit is there; raises when the source can answer no domain."""
         fetcher = self._shared if redis_answers else self._alone
+        if redis_answers:
+            await self._wait_for_turn(self._settings.trace_db_slot_wait_seconds)
         begun = clock.now()
         plan = Plan(
             container_ids=query.container_ids,
@@ -52,6 +63,7 @@ class AtOnce:
             unit_cids=self._settings.trace_unit_cids,
             domains_at_once=1,
             units_at_once=self._settings.event_fetcher_max_workers,
+            patience_seconds=min(PATIENCE_SECONDS, self._settings.trace_source_patience_seconds),
         )
         sink = DirectSink(
             plan.domains,

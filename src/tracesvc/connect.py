@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import SettingsError
 from tracesvc.fetch import EventFetcher, FetchLimits
 from tracesvc.queue import QueueLimits
+from tracesvc.results.bell import Bell
 from tracesvc.results.cache import EventCache
 from tracesvc.results.keys import Keys
 from tracesvc.settings import Settings
+from tracesvc.slots import LocalSlots, SharedSlots, Slots
 from tracesvc.sources.base import Source
 
 CACHE_MAX_UNIT_BYTES = 8 * 1024 * 1024
@@ -52,11 +52,24 @@ def queue_limits(settings: Settings) -> QueueLimits:
         ttl_seconds=settings.trace_job_ttl_seconds,
         most=settings.trace_queue_max_jobs,
         most_of_caller=settings.trace_caller_max_jobs,
+        max_attempts=settings.trace_job_max_attempts,
+    )
+
+
+def shared_slots(settings: Settings, redis: Redis, bell: Bell) -> SharedSlots:
+    """The database slots of all processes; `bell` listens on the signals."""
+    return SharedSlots(
+        redis,
+        Keys(settings.trace_redis_prefix),
+        bell,
+        limit=settings.db_slow_max_concurrent,
+        lease_seconds=settings.trace_lease_seconds,
+        local=LocalSlots(settings.trace_db_local_max_concurrent),
     )
 
 
 def open_fetcher(
-    settings: Settings, source: Source, catalogue: Catalogue, redis: Redis | None, slots: asyncio.Semaphore
+    settings: Settings, source: Source, catalogue: Catalogue, redis: Redis | None, slots: Slots
 ) -> EventFetcher:
     """The fetcher with the event cache, or without one where there is no Redis."""
     limits = FetchLimits(

@@ -7,7 +7,7 @@ TraceError
 ├── NotFound 404 ── JobNotFound · DomainNotInJob
 ├── JobNotComplete 409
 ├── QueueFull 429
-├── Unavailable 503 ── QueueUnavailable · SourceUnavailable      (Retry-After)
+├── Unavailable 503 ── QueueUnavailable · SourceUnavailable ── SourceTooLarge      (Retry-After)
 ├── SourceTimeout 504
 ├── StoreFull 507
 ├── JobEnded ── JobFailed · JobTimeout · JobCancelled · WorkerLost · ResultTooLarge
@@ -16,7 +16,10 @@ TraceError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+Remedy = Literal["again", "split", "none"]
+"""What helps a statement that failed: another try, fewer containers at once, or nothing."""
 
 
 class TraceError(Exception):
@@ -26,6 +29,7 @@ class TraceError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     retryable: ClassVar[bool] = False
+    remedy: ClassVar[Remedy] = "none"
 
     def __init__(self, detail: str = "", *, headers: dict[str, str] | None = None, **fields: object) -> None:
         """`fields` are further members of the problem document; `headers` go on the response."""
@@ -106,10 +110,17 @@ class QueueUnavailable(Unavailable):
 
 class SourceUnavailable(Unavailable):
     code, title = "SOURCE_UNAVAILABLE", "The plant's database cannot be reached"
+    remedy: ClassVar[Remedy] = "again"
+
+
+class SourceTooLarge(SourceUnavailable):
+    title = "The plant's database has no room for a statement of this size"
+    remedy = "split"
 
 
 class SourceTimeout(TraceError):
     code, status, title, retryable = "SOURCE_TIMEOUT", 504, "The plant's database took too long", True
+    remedy = "split"
 
 
 class StoreFull(TraceError):

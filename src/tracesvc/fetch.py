@@ -20,6 +20,7 @@ from tracesvc.catalogue import Catalogue, Column, Domain
 from tracesvc.lines import Rows
 from tracesvc.matching import match_lists
 from tracesvc.results.rows import encode_rows
+from tracesvc.slots import Slots
 from tracesvc.sources.base import Source
 
 CONTAINER = "CONTAINERID"
@@ -53,7 +54,7 @@ class FetchLimits:
 class EventFetcher:
     """Reads event domains from a source, by the catalogue's statements.
 
-    At most `slots` statements run at once in this process. Errors are the source's (`sources.base`).
+    A statement runs when it has one of `slots`. Errors are the source's (`sources.base`).
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class EventFetcher:
         source: Source,
         catalogue: Catalogue,
         limits: FetchLimits,
-        slots: asyncio.Semaphore,
+        slots: Slots,
         cache: Cache | None,
     ) -> None:
         self._source = source
@@ -69,6 +70,10 @@ class EventFetcher:
         self._limits = limits
         self._slots = slots
         self._cache = cache
+
+    async def ping(self) -> None:
+        """Raise when the source cannot answer now."""
+        await self._source.ping()
 
     def unit_size(self, domain: str, most: int) -> int | None:
         """How many containers a statement of this domain takes; None: all at once."""
@@ -97,7 +102,7 @@ class EventFetcher:
         if spec.list_column is not None:
             found = match_lists(found, spec, container_ids, self._limits.round_trip_rows)
         async with contextlib.aclosing(found):
-            async with gate or contextlib.nullcontext(), self._slots:
+            async with gate or contextlib.nullcontext(), self._slots.slot():
                 batch = await anext(found, None)
             while batch is not None:
                 yield conform(batch, spec)

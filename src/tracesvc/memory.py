@@ -15,8 +15,8 @@ HEAPS: Final = 2
 def keep_memory_together() -> None:
     """Let all threads allocate from `HEAPS` heaps. Called first in a process, before it has threads.
 
-    By default each of up to 16 threads keeps a heap of its own, which grows to the largest lines it ever held:
-    a worker's peak over 114,000 containers was 357 MB, with two heaps 330 (4 % slower), with one 311 (11 %
+    By default each of up to 16 threads keeps a heap of its own, which grows to the largest lines it held: a
+    worker's peak over 114,000 containers was 357 MB, with two heaps 330 (4 % slower), with one 311 (11 %
     slower: threads wait for each other).
     """
     if sys.platform == "linux":

@@ -220,7 +220,7 @@ def parse_query(
 
 
 def read_query(stored: bytes) -> TraceQuery:
-    """A question back from its own JSON. Its ids are normal already: 114,000 take 12 ms so, 72 checked again."""
+    """A question back from its own JSON. Its ids are normal already: 114,000 take 12 ms, checked again 72."""
     body = orjson.loads(stored)
     container_ids = body.pop("container_ids")
     return TraceQuery.model_validate(body).model_copy(update={"container_ids": container_ids})

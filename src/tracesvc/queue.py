@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
@@ -24,11 +26,17 @@ from tracesvc import clock
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
 from tracesvc.results.codec import compress, inflate
-from tracesvc.results.keys import JobKeys, Keys
+from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
+from tracesvc.results.lifetime import result_keys
+from tracesvc.results.staging import drop_staged
 from tracesvc.results.status import JobStatus, read_status
 
+logger = logging.getLogger(__name__)
+
 JOB_FUNCTION: Final = "run_trace"
+# arq holds a message for its function's time limit and this; it is not renewed, so a dead worker's stays.
+ARQ_MARGIN_SECONDS: Final = 10
 ID_BYTES: Final = 18
 SILENT_SECONDS: Final = 15
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled."}
@@ -57,11 +65,17 @@ class QueueLimits:
     ttl_seconds: int
     most: int
     most_of_caller: int
+    max_attempts: int
 
     @property
     def running_ttl_seconds(self) -> int:
         """TTL of a job's keys until it ends: it may wait and run as long as a job may run, each."""
         return 2 * self.job_seconds + self.ttl_seconds
+
+    @property
+    def message_seconds(self) -> int:
+        """How long arq lets a message's function run: longer than a job, whose deadline is its own."""
+        return self.job_seconds + 60
 
 
 class Submitted(NamedTuple):
@@ -94,6 +108,10 @@ class JobQueue:
             self._keys.workers(self._limits.workers), now - SILENT_SECONDS, "+inf", withscores=True
         )
         return {name.decode(): round(max(0.0, now - at), 1) for name, at in found}
+
+    async def active_jobs(self) -> int:
+        """How many jobs wait or run."""
+        return int(await self._redis.zcard(self._keys.active()))
 
     async def submit(
         self, query: TraceQuery, owner: str, *, batch_size: int, fresh_seconds: int, renew: bool
@@ -131,6 +149,7 @@ class JobQueue:
                 # Nobody would ever run it, and the next one who asks would be given it.
                 await asyncio.shield(self._withdraw(job_id))
                 raise
+            logger.info("%s: queued, %d containers", job_id, len(query.container_ids))
         return Submitted(found, outcome == "same")
 
     def _first_fields(
@@ -151,14 +170,31 @@ class JobQueue:
             "digest": digest,
         }
 
-    async def queue_attempt(self, job_id: str, attempt: int) -> None:
-        """Put the job's id before the workers; each attempt is a message of its own. Raises `StoreFull`."""
+    async def queue_attempt(self, job_id: str, attempt: int) -> bool:
+        """Put the job's id before the workers; each attempt is a message of its own. Raises `StoreFull`.
+
+        False when that message is there already.
+        """
         try:
-            await self._arq.enqueue_job(
+            queued = await self._arq.enqueue_job(
                 JOB_FUNCTION, job_id, _job_id=f"{job_id}:{attempt}", _queue_name=self._limits.queue
             )
         except OutOfMemoryError as error:
             raise StoreFull(NO_ROOM) from error
+        return queued is not None
+
+    async def claimed_seconds_ago(self, job_id: str, attempt: int) -> float | None:
+        """When a worker took this attempt's message from the queue; None while it waits there."""
+        left = await self._redis.pttl(in_progress_key_prefix + f"{job_id}:{attempt}")
+        whole = self._limits.message_seconds + ARQ_MARGIN_SECONDS
+        return None if left < 0 else max(0.0, whole - left / 1000)
+
+    async def discard_messages(self, job_id: str, attempts: int) -> None:
+        """Take what arq still holds of a job's messages out of Redis."""
+        messages = [f"{job_id}:{attempt}" for attempt in range(1, attempts + 1)]
+        prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
+        await self._redis.zrem(self._limits.queue, *messages)
+        await self._redis.unlink(*(prefix + message for prefix in prefixes for message in messages))
 
     async def _withdraw(self, job_id: str) -> None:
         with contextlib.suppress(RedisError, OSError, JobNotFound):
@@ -203,16 +239,18 @@ class JobQueue:
         """Mark the job: its status before ('' for none), and whether a worker still holds it."""
         job = self._keys.job(job_id)
         names = [job.meta, job.log, job.lease]
-        before, held = await self._call(self._cancel, names, [job_id, json.dumps(CANCELLED), self._keys.bell])
-        if before == "queued":
-            await self._redis.zrem(self._limits.queue, f"{job_id}:1")
-            await self._redis.delete(f"arq:job:{job_id}:1")
+        args = [job_id, json.dumps(CANCELLED), self._keys.bell, self._keys.signals]
+        before, held = await self._call(self._cancel, names, args)
+        if before in {"queued", "running"}:
+            logger.info("%s: cancelled while %s", job_id, before)
         return before, bool(held)
 
     async def forget(self, status: JobStatus) -> None:
         """Delete every key of a job that has ended."""
         job = self._keys.job(status.job_id)
-        await self._redis.unlink(*job_keys(job, status))
+        await drop_staged(self._redis, job, status.domains)
+        await self._redis.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
+        await self.discard_messages(status.job_id, status.attempt + 1)
         await self.settle(status.job_id, status.owner)
         await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
         flight = self._keys.flight(status.fields.get("digest", ""))
@@ -224,12 +262,3 @@ class JobQueue:
         """The job no longer waits or runs: it counts against no limit."""
         await self._redis.zrem(self._keys.active(), job_id)
         await self._redis.zrem(self._keys.active(owner), job_id)
-
-
-def job_keys(job: JobKeys, status: JobStatus) -> list[str]:
-    """The names of all keys of a job, from its status."""
-    names = [job.meta, job.request, job.log, job.lease, job.legacy]
-    for domain in status.domains:
-        names += [job.index(domain), job.coverage(domain)]
-        names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
-    return names

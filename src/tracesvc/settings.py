@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     trace_job_max_result_bytes: Bytes = Field(2048 * MIB, description="bytes in Redis of one job's result")
     trace_queue_max_jobs: Count = Field(1000, description="jobs that may wait or run at once: above, 429")
     trace_caller_max_jobs: Count = Field(10, description="jobs of one caller at once: above, 429")
+    trace_job_max_attempts: Count = Field(5, description="workers that may be lost to one job")
     trace_lease_seconds: Seconds = Field(15.0, description="seconds: a silent worker is given up after this")
 
     # How a trace is cut and fetched
@@ -67,7 +68,16 @@ class Settings(BaseSettings):
     trace_event_cache_max_bytes: int = Field(256 * MIB, ge=0, description="bytes in Redis of the event cache")
     db_slow_fetchmany_size: Count = Field(5000, description="rows a round trip to the source")
     db_slow_call_timeout_ms: Count = Field(300_000, description="milliseconds: time limit of a statement")
-    db_slow_max_concurrent: Count = Field(5, description="statements at once, in each process")
+    db_slow_max_concurrent: Count = Field(
+        5, description="statements at once over all processes that share a Redis; others wait"
+    )
+    trace_db_slot_wait_seconds: Seconds = Field(
+        20.0,
+        description="seconds: an answer at once waits this long for its first statement's turn, then 503",
+    )
+    trace_source_patience_seconds: Seconds = Field(
+        30.0, description="seconds: a job waits this long for a source that is away"
+    )
     trace_db_local_max_concurrent: Count = Field(
         1, description="statements at once in one process while Redis is away"
     )

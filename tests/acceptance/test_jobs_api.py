@@ -34,6 +34,15 @@ MEMBERS = {
     "failed_domains",
     "error",
 }
+PROGRESS = {
+    "percent",
+    "records",
+    "bytes",
+    "records_per_second",
+    "eta_seconds",
+    "waiting_statements",
+    "domains",
+}
 DOMAINS = ["history", "materials", "rejects", "holds", "jobs"]
 
 
@@ -73,7 +82,7 @@ async def test_the_status_of_a_finished_job(api: httpx.AsyncClient, tiny_plant: 
     assert status["domains"] == DOMAINS
     assert (status["failed_domains"], status["error"]) == ([], None)
     progress = status["progress"]
-    assert set(progress) == {"percent", "records", "bytes", "records_per_second", "eta_seconds", "domains"}
+    assert set(progress) == PROGRESS
     assert progress["percent"] == 100
     assert list(progress["domains"]) == DOMAINS
     assert progress["records"] == sum(found["records"] for found in progress["domains"].values()) > 0

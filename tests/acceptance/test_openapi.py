@@ -29,9 +29,11 @@ ROUTES: Final = {
     ("delete", "/api/trace/job/{job_id}"),
     ("get", STREAM),
     ("get", "/api/trace/job/{job_id}/result"),
+    ("get", "/api/trace/job/{job_id}/coverage"),
     ("get", "/api/trace/catalogue"),
     ("get", "/livez"),
     ("get", "/readyz"),
+    ("get", "/metrics"),
 }
 ERRORS: Final = {
     ("post", "/api/trace/events"): {"406", "413", "415", "422", "429", "503", "504"},
@@ -40,6 +42,7 @@ ERRORS: Final = {
     ("delete", "/api/trace/job/{job_id}"): {"404", "503"},
     ("get", STREAM): {"404", "409", "422", "503"},
     ("get", "/api/trace/job/{job_id}/result"): {"404", "409", "422", "503"},
+    ("get", "/api/trace/job/{job_id}/coverage"): {"404", "422", "503"},
 }
 BASE: Final = "urn:openapi"
 

@@ -17,6 +17,7 @@ from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.demo.tiny import L02, L03, TINY_CONTAINER_IDS
 from tracesvc.fetch import EventFetcher, FetchLimits, conform, recut
 from tracesvc.settings import load_settings
+from tracesvc.slots import LocalSlots
 from tracesvc.sources import open_source
 
 AS_OF = datetime.fromisoformat("2026-02-01")
@@ -33,7 +34,7 @@ async def fetcher(tiny_plant: Plant, catalogue: Catalogue) -> AsyncIterator[Even
         load_settings(trace_source_url=f"duckdb://{Path(tiny_plant.path).resolve()}"), catalogue
     )
     limits = FetchLimits(3, 5000, 0, 0, "Asia/Taipei")
-    yield EventFetcher(source, catalogue, limits, asyncio.Semaphore(2), None)
+    yield EventFetcher(source, catalogue, limits, LocalSlots(2), None)
     await source.close()
 
 

@@ -19,6 +19,7 @@ from tracesvc.lines import Fault
 from tracesvc.results.tally import DomainTally
 from tracesvc.runner import Plan, cut, run
 from tracesvc.settings import load_settings
+from tracesvc.slots import LocalSlots
 from tracesvc.sources import Source, SourceError, open_source
 
 
@@ -69,6 +70,20 @@ async def source(small_plant: Plant, catalogue: Catalogue) -> AsyncIterator[Sour
     await found.close()
 
 
+def plan_of(
+    ids: list[str], domains: tuple[str, ...], *, unit_cids: int = 100, patience_seconds: float = 0.05
+) -> Plan:
+    return Plan(
+        container_ids=ids,
+        domains=domains,
+        as_of=datetime.fromisoformat("2026-02-01"),
+        unit_cids=unit_cids,
+        domains_at_once=2,
+        units_at_once=2,
+        patience_seconds=patience_seconds,
+    )
+
+
 async def traced(
     plant: Plant,
     source: Source,
@@ -78,9 +93,9 @@ async def traced(
 ) -> Kept:
     ids = list(plant.container_ids[:400])
     limits = FetchLimits(1000, 5000, 0, 0, "Asia/Taipei")
-    fetcher = EventFetcher(FailingSource(source, fails), catalogue, limits, asyncio.Semaphore(4), None)
+    fetcher = EventFetcher(FailingSource(source, fails), catalogue, limits, LocalSlots(4), None)
     sink = Kept(domains, len(ids))
-    await run(Plan(ids, domains, datetime.fromisoformat("2026-02-01"), 100, 2, 2), fetcher, sink)
+    await run(plan_of(ids, domains), fetcher, sink)
     return sink
 
 
@@ -159,9 +174,9 @@ async def test_a_unit_tried_again_is_not_blocked_by_large_ones_behind_it(
         source, lambda number, _ids: SourceUnavailable("away for a moment") if number == 2 else None
     )
     limits = FetchLimits(10, 10, 0, 0, "Asia/Taipei")
-    fetcher = EventFetcher(failing, catalogue, limits, asyncio.Semaphore(slots), None)
+    fetcher = EventFetcher(failing, catalogue, limits, LocalSlots(slots), None)
     sink = Kept(("history", "materials"), len(ids))
-    plan = Plan(ids, ("history", "materials"), datetime.fromisoformat("2026-02-01"), 100, 2, 2)
+    plan = plan_of(ids, ("history", "materials"))
     async with asyncio.timeout(60):
         await run(plan, fetcher, sink)
     assert {tally.status for tally in sink.tallies.values()} == {"ok"}
@@ -175,12 +190,12 @@ async def test_a_cancelled_trace_lets_go_of_everything_soon(
     small_plant: Plant, source: Source, catalogue: Catalogue
 ) -> None:
     limits = FetchLimits(10, 10, 0, 0, "Asia/Taipei")
-    slots = asyncio.Semaphore(2)
+    slots = LocalSlots(2)
     fetcher = EventFetcher(source, catalogue, limits, slots, None)
     for pause in (0.0, 0.01, 0.05, 0.1, 0.2, 0.4):
         ids = list(small_plant.container_ids)
         sink = Kept(("jobs", "history"), len(ids))
-        plan = Plan(ids, ("jobs", "history"), datetime.fromisoformat("2026-02-01"), 1000, 2, 2)
+        plan = plan_of(ids, ("jobs", "history"), unit_cids=1000)
         before = asyncio.all_tasks()
         work = asyncio.create_task(run(plan, fetcher, sink))
         await asyncio.wait({work}, timeout=pause)
@@ -188,4 +203,4 @@ async def test_a_cancelled_trace_lets_go_of_everything_soon(
         await asyncio.wait({work}, timeout=30)
         assert work.done()
         await wait_until(no_task_but(before | {work}), message="no task is left")
-        assert not slots.locked()
+        assert not slots._permits.locked()

@@ -1,4 +1,4 @@
-"""The bell: who waits for news of a job is woken when a commit rings, over one connection a process."""
+"""The bell: who waits for news is woken when it is rung, over one connection a process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RECONNECT_SECONDS = 0.5
 
 
 class Bell:
-    """Listens on one channel on which every commit publishes its job's id (docs/adr/0004).
+    """Listens on channels whose messages are names: every commit publishes its job's id (docs/adr/0004).
 
     A ring can be lost while Redis is away, so a waiter always waits with a time limit and looks itself then.
     """
 
-    def __init__(self, redis: Redis, channel: str) -> None:
+    def __init__(self, redis: Redis, *channels: str) -> None:
         self._redis = redis
-        self._channel = channel
+        self._channels = channels
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
@@ -40,30 +40,30 @@ class Bell:
                 await self._task
 
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Ring]:
-        """Rings of one job from now on. Enter it before reading, so that nothing falls between."""
+    def watch(self, name: str) -> Iterator[Ring]:
+        """Rings of one name from now on. Enter it before reading, so that nothing falls between."""
         event = asyncio.Event()
-        self._waiting[job_id].add(event)
+        self._waiting[name].add(event)
         try:
             yield Ring(event)
         finally:
-            self._waiting[job_id].discard(event)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+            self._waiting[name].discard(event)
+            if not self._waiting[name]:
+                del self._waiting[name]
 
     async def _listen(self) -> None:
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(self._channel)
+                    await channel.subscribe(*self._channels)
                     async for message in channel.listen():
                         self._ring(message["data"].decode())
             except (RedisError, OSError):
                 logger.debug("the bell's connection was lost; listening again")
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    def _ring(self, job_id: str) -> None:
-        for event in self._waiting.get(job_id, ()):
+    def _ring(self, name: str) -> None:
+        for event in self._waiting.get(name, ()):
             event.set()
 
 

@@ -60,6 +60,10 @@ class JobKeys:
         """String: a chunk of a unit that is not committed yet; readers never look here."""
         return f"{self.base}staged:{domain}:{token}:{number}"
 
+    def staged_index(self, domain: str) -> str:
+        """Set: the names of the domain's staged chunks, for whoever takes the job over."""
+        return f"{self.base}staged:{domain}"
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -75,6 +79,19 @@ class Keys:
     def bell(self) -> str:
         """Channel: the id of a job that has something new."""
         return f"{self.prefix}trace:bell"
+
+    @property
+    def signals(self) -> str:
+        """Channel: `cancel:{job_id}` for the worker that runs it, `slot` when a database slot is free."""
+        return f"{self.prefix}trace:signals"
+
+    def slots(self, part: str) -> str:
+        """The database slots: sorted sets `held`, `waiting` and `seen`, and the counter `ticket`."""
+        return f"{self.prefix}trace:slots:{part}"
+
+    def reaper(self, queue: str) -> str:
+        """String: somebody looks after abandoned jobs of the queue at this moment."""
+        return f"{self.prefix}trace:reaper:{queue}"
 
     def flight(self, digest: str) -> str:
         """String: the job that answers this question now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +14,15 @@ from redis.exceptions import RedisError
 
 from tracesvc import clock
 from tracesvc.errors import LeaseLost
+from tracesvc.results.bell import Ring
 from tracesvc.results.keys import JobKeys
 
-TAKE: Final = "take.lua"
 # Renews the lease and answers the job's status; an empty answer means that the lease is another's.
 RENEW: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '' end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('HGET', KEYS[2], 'status') or 'gone'
 """
-RELEASE: Final = (
-    "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-)
 RENEWALS_PER_LEASE: Final = 5
 
 
@@ -40,59 +37,84 @@ class Lease:
 
     keys: JobKeys
     attempt: int
-    worker: str
+    holder: str
     seconds: float
 
     @property
     def value(self) -> str:
-        """Fencing token and worker: `{attempt}:{worker}`."""
-        return f"{self.attempt}:{self.worker}"
+        """The fencing token, `{attempt}:{worker}:{nonce}`: no two leases have the same."""
+        return f"{self.attempt}:{self.holder}"
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it lasts when it is not renewed."""
+        return max(1, round(self.seconds * 1000))
 
 
 async def take_lease(
-    redis: Redis, keys: JobKeys, *, worker: str, seconds: float, ttl_seconds: int, bell: str
+    redis: Redis,
+    keys: JobKeys,
+    *,
+    worker: str,
+    seconds: float,
+    ttl_seconds: int,
+    bell: str,
+    attempt: bool = True,
 ) -> Lease | None:
-    """Take the job for `worker`, or None when it is gone, ended or held by another."""
-    attempt = await redis.eval(  # type: ignore[misc]
-        script(TAKE),
+    """Take the job for `worker`, or None when it is gone, ended or held by another.
+
+    With `attempt` false no attempt is counted: the job is taken to be ended.
+    """
+    holder = f"{worker}:{secrets.token_hex(3)}"
+    milliseconds = Lease(keys, 0, holder, seconds).milliseconds
+    number = await redis.eval(  # type: ignore[misc]
+        script("take.lua"),
         3,
         keys.meta,
         keys.lease,
         keys.log,
-        worker,
-        str(max(1, round(seconds))),
+        holder,
+        str(milliseconds),
         clock.to_text(clock.now()),
         str(ttl_seconds),
         bell,
         keys.job_id,
+        str(int(attempt)),
     )
-    return Lease(keys, int(attempt), worker, seconds) if attempt else None
+    return None if int(number) < 0 else Lease(keys, int(number), holder, seconds)
 
 
-async def keep_lease(redis: Redis, lease: Lease, on_cancel: Callable[[], object]) -> None:
-    """Renew until cancelled; calls `on_cancel` once when the job was cancelled or deleted.
+async def keep_lease(redis: Redis, lease: Lease, ring: Ring, on_cancel: Callable[[], object]) -> None:
+    """Renew until cancelled, sooner when `ring` rings; calls `on_cancel` once the job was cancelled.
 
-    Raises `LeaseLost` when another worker holds the job, and what Redis raises once the lease has run out.
+    Raises `LeaseLost` when another worker holds the job, or when Redis did not answer for as long as the
+    lease lasts: from then on another one may.
     """
     answered = time.monotonic()
     while True:
         try:
             status = await redis.eval(  # type: ignore[misc]
-                RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, str(max(1, round(lease.seconds)))
+                RENEW, 2, lease.keys.lease, lease.keys.meta, lease.value, str(lease.milliseconds)
             )
             answered = time.monotonic()
-        except RedisError:
+        except (RedisError, OSError) as error:
             if time.monotonic() - answered > lease.seconds:
-                raise
+                raise LeaseLost("Redis did not answer for as long as the lease lasts.") from error
             status = b"running"
         if not status:
-            raise LeaseLost("Another worker holds this job now.")
+            raise LeaseLost("The lease ran out, or another worker holds this job now.")
         if status != b"running":
             on_cancel()
             return
-        await asyncio.sleep(lease.seconds / RENEWALS_PER_LEASE)
+        await ring.wait(lease.seconds / RENEWALS_PER_LEASE)
 
 
-async def release_lease(redis: Redis, lease: Lease) -> None:
-    """Give the job up; harmless when the lease is gone already."""
-    await redis.eval(RELEASE, 1, lease.keys.lease, lease.value)  # type: ignore[misc]
+async def release_lease(redis: Redis, lease: Lease, *, handed_back: bool = False) -> tuple[str, int]:
+    """Give the job up: its status and attempt now; ("", 0) when the lease was gone already.
+
+    `handed_back`: the worker stops, and the job has lost no attempt by that.
+    """
+    status, attempt = await redis.eval(  # type: ignore[misc]
+        script("release.lua"), 2, lease.keys.lease, lease.keys.meta, lease.value, str(int(handed_back))
+    )
+    return status.decode(), int(attempt)

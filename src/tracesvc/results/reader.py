@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from tracesvc.results.codec import is_intact
 from tracesvc.results.cursor import Cursor, cursor_fault
 from tracesvc.results.index import ChunkEntry
 from tracesvc.results.keys import JobKeys
+from tracesvc.results.lifetime import prolong
 from tracesvc.results.pieces import Piece, Pieces, Records, complete_line, error_line, warning_of
 from tracesvc.results.status import ENDED, JobStatus, read_status
 
@@ -28,6 +30,7 @@ LOOK_SECONDS: Final = 1.0
 # Chunks read ahead of the client in one round trip.
 CHUNKS_A_READ: Final = 4
 LOG_ENTRIES_A_READ: Final = 500
+PROLONGINGS_PER_TTL: Final = 8
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled or deleted while it was read."}
 
 
@@ -52,7 +55,12 @@ class JobStream:
     (about 150 bytes a chunk) and at most `CHUNKS_A_READ` chunks.
     """
 
-    def __init__(self, redis: Redis, keys: JobKeys, bell: Bell, catalogue: Catalogue) -> None:
+    def __init__(
+        self, redis: Redis, keys: JobKeys, bell: Bell, catalogue: Catalogue, ttl_seconds: int
+    ) -> None:
+        """`ttl_seconds`: how long a result stays; one that is being read stays longer."""
+        self._ttl_seconds = ttl_seconds
+        self._prolonged_at = -math.inf
         self._redis = redis
         self._keys = keys
         self._bell = bell
@@ -118,6 +126,7 @@ class JobStream:
         yield tail.end
 
     async def _send(self, domain: str, tail: _Tail) -> AsyncIterator[Records]:
+        await self._prolong()
         entries = [tail.chunks.popleft() for _ in range(min(CHUNKS_A_READ, len(tail.chunks)))]
         frames = await read_frames(self._redis, self._keys, domain, entries)
         for entry in entries:
@@ -128,6 +137,13 @@ class JobStream:
                 raise
             yield Records(domain, frame=frame)
             self.cursor = Cursor(domain, entry.batch)
+
+    async def _prolong(self) -> None:
+        """Now and then: what is read must not expire under the reader."""
+        if self._live or time.monotonic() - self._prolonged_at < self._ttl_seconds / PROLONGINGS_PER_TTL:
+            return
+        self._prolonged_at = time.monotonic()
+        await prolong(self._redis, self._keys, await read_status(self._redis, self._keys), self._ttl_seconds)
 
     async def _wait(self, ring: Ring) -> AsyncIterator[Piece]:
         """Until something is committed; progress lines while nothing is."""

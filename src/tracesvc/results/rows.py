@@ -21,8 +21,8 @@ from arro3 import compute
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_json
 
-# The encoder holds the GIL, and statements wait for it when they begin and end: a job of 1.2 M records took 7.0 s
-# (median of 8) with parts of 1000 rows, 8.2 s with 2500.
+# The encoder holds the GIL, and statements wait for it when they begin and end: a job of 1.2 M records took
+# 7.0 s with parts of 1000 rows, 8.2 s with 2500 (medians of 8).
 _ROWS_AT_ONCE: Final = 1000
 _FLOAT_EXACT_WHOLE: Final = 2**53
 # Seconds since 1970. The encoder would write an error text in place of a date that it cannot show.

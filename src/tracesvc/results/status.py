@@ -47,11 +47,31 @@ class JobStatus:
         return self.state in ENDED
 
     @property
+    def attempts_begun(self) -> int:
+        """How many workers have begun it; 0 while it waits for the first."""
+        return int(self.fields.get("attempt", 0))
+
+    @property
+    def lost_attempts(self) -> int:
+        """How many of them did not bring it to its end, those apart that handed it back when they stopped."""
+        return self.attempts_begun - int(self.fields.get("handed_back", 0))
+
+    def overdue_seconds(self, limit: float) -> float:
+        """By how much it has waited, or run since its first worker, longer than `limit`."""
+        begun = self.started_at or self.created_at or clock.now()
+        return (clock.now() - begun).total_seconds() - limit
+
+    @property
     def elapsed_seconds(self) -> float:
         """Seconds since the job was asked for; stands still after its end."""
         if self.created_at is None:
             return 0.0
         return round(((self.finished_at or clock.now()) - self.created_at).total_seconds(), 3)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the result goes."""
+        return (self.expires_at - clock.now()).total_seconds() if self.expires_at else 0.0
 
     def number(self, domain: str, name: str) -> int:
         """A domain's counter, 0 before it began."""
@@ -81,8 +101,8 @@ class JobStatus:
             for domain in self.domains
         }
 
-    def document(self) -> dict[str, Any]:
-        """The status as protocol.md, section 4, shows it."""
+    def document(self, waiting_statements: int = 0) -> dict[str, Any]:
+        """The status as protocol.md, section 4, shows it; `waiting_statements` wait for a database slot."""
         return {
             "job_id": self.job_id,
             "status": self.state,
@@ -90,7 +110,7 @@ class JobStatus:
             "profile": self.profile,
             "cid_count": self.cid_count,
             "domains": list(self.domains),
-            "progress": self._progress_document(),
+            "progress": self._progress_document(waiting_statements),
             "attempt": self.attempt,
             "created_at": _text(self.created_at),
             "started_at": _text(self.started_at),
@@ -101,7 +121,7 @@ class JobStatus:
             "error": self.error,
         }
 
-    def _progress_document(self) -> dict[str, Any]:
+    def _progress_document(self, waiting_statements: int) -> dict[str, Any]:
         asked = sum(self.cid_count or 0 for _ in self.domains)
         done = sum(self.number(domain, "ids_done") for domain in self.domains)
         share = 1.0 if self.state == "finished" else min(done / asked, 1.0) if asked else 0.0
@@ -123,6 +143,7 @@ class JobStatus:
             "bytes": self.bytes,
             "records_per_second": round(self.records / running) if running > 0 else 0,
             "eta_seconds": 0.0 if self.ended else None if left is None else round(left, 1),
+            "waiting_statements": waiting_statements,
             "domains": domains,
         }
 

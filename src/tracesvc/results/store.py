@@ -19,6 +19,9 @@ from tracesvc.results.codec import Frame, pack
 from tracesvc.results.index import ChunkEntry, read_index
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.lease import Lease, script
+from tracesvc.results.lifetime import expire_together
+from tracesvc.results.staging import drop_staged, stage
+from tracesvc.results.status import read_status
 from tracesvc.results.tally import DomainTally
 
 # Frames that wait for their unit's commit in this process; past it they wait in Redis under hidden keys.
@@ -69,7 +72,8 @@ class JobSink:
         return self._keys.job_id
 
     async def open(self, domains: Sequence[str], asked: int) -> None:
-        """Read what earlier attempts committed of each domain."""
+        """Read what earlier attempts committed of each domain; what they staged and never committed goes."""
+        await drop_staged(self._redis, self._keys, domains)
         self._bytes = int(await self._redis.hget(self._keys.meta, "bytes") or 0)  # type: ignore[misc]
         for domain in domains:
             await self._read(domain, asked)
@@ -84,7 +88,10 @@ class JobSink:
             tally.count_line(entry.count, entry.line_digest)
         coverage = await self._redis.get(self._keys.coverage(domain)) or b""
         tally.count_unit(coverage)
-        done, fault = await self._redis.hmget(self._keys.meta, [f"{domain}.units_done", f"{domain}.error"])  # type: ignore[misc]
+        names = [f"{domain}.{name}" for name in ("units_done", "error", "status")]
+        done, fault, state = await self._redis.hmget(self._keys.meta, names)  # type: ignore[misc]
+        if state not in {None, b"running"}:
+            self._ended.add(domain)
         tally.units_done = int(done or 0)
         tally.error = Fault.model_validate_json(fault) if fault else None
         self.tallies[domain] = tally
@@ -117,7 +124,7 @@ class JobSink:
         staged = self._pending[domain].staged
         self._pending[domain] = _Pending()
         if staged:
-            await self._redis.delete(*staged)
+            await drop_staged(self._redis, self._keys, [domain])
 
     async def commit(self, domain: str, coverage: bytes, error: Fault | None = None) -> None:
         """Make the unit in progress visible: chunks, index, log, counters, coverage, checkpoint."""
@@ -177,6 +184,12 @@ class JobSink:
                 tally.error = tally.error or error
                 await self.end(domain)
 
+    async def end_job(self, state: JobState, error: Fault | None) -> None:
+        """The job is over; with an error, so are the domains that had not ended."""
+        if error is not None:
+            await self.end_rest(error)
+        await self.finish(state, error)
+
     async def finish(self, state: JobState, error: Fault | None = None) -> None:
         """The job is over; from here on all of its keys share the final TTL."""
         moment = clock.now()
@@ -192,26 +205,18 @@ class JobSink:
             "ok": int(state == "finished" and not failed),
         }
         await self._say(fields, {"t": "state", "s": state, "j": text})
-        await self._expire()
-
-    async def _expire(self) -> None:
-        keys = self._keys
-        names = [keys.meta, keys.request, keys.log]
-        for domain, tally in self.tallies.items():
-            names += [keys.index(domain), keys.coverage(domain)]
-            names += [keys.chunk(domain, batch) for batch in range(tally.batches)]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.expire(name, self._final_ttl)
-            await pipe.execute()
+        status = await read_status(self._redis, self._keys)
+        await expire_together(self._redis, self._keys, status, self._final_ttl)
 
     async def _stage(self, domain: str, pending: _Pending) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for data in pending.frames:
-                name = self._keys.staged(domain, self._lease.attempt, len(pending.staged))
-                pipe.set(name, data, ex=self._running_ttl)
-                pending.staged.append(name)
-            await _storing(pipe.execute())
+        first = len(pending.staged)
+        names = [
+            self._keys.staged(domain, self._lease.attempt, first + number)
+            for number in range(len(pending.frames))
+        ]
+        frames = dict(zip(names, pending.frames, strict=True))
+        await _storing(stage(self._redis, self._keys, domain, frames, self._running_ttl))
+        pending.staged += names
         pending.frames.clear()
 
     async def _say(self, fields: Mapping[str, object], entry: Mapping[str, object]) -> None:

@@ -20,6 +20,7 @@ from tracesvc.results.keys import JobKeys, Keys
 from tracesvc.results.pieces import Piece
 from tracesvc.results.status import JobStatus, read_status
 from tracesvc.settings import Settings
+from tracesvc.slots import SharedSlots
 
 ANYONE = "anonymous"
 PROBE_SECONDS = 0.9
@@ -57,6 +58,7 @@ class Service:
     bell: Bell
     queue: JobQueue
     at_once: AnswersAtOnce
+    slots: SharedSlots
     ping_source: Callable[[], Awaitable[None]]
 
     async def redis_answers(self) -> bool:

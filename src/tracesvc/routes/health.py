@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from redis.exceptions import RedisError
 
 from tracesvc.errors import TraceError
+from tracesvc.results.eviction import eviction_warning
 from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
 
 router = APIRouter(tags=["health"])
@@ -27,8 +28,11 @@ async def get_live() -> Response:
 async def get_ready(svc: Svc) -> Response:
     """One entry per dependency and worker; 503 unless Redis and the source answer and jobs can run."""
     redis, source = await asyncio.gather(_redis(svc), _source(svc))
-    workers = await _workers(svc) if redis["status"] == "ok" else {"status": "unknown", "workers": []}
-    checks = {"redis": redis, "source": source, "workers": workers}
+    workers = (
+        await _workers(svc) if redis["status"] != "unavailable" else {"status": "unknown", "workers": []}
+    )
+    slots = await _slots(svc) if redis["status"] != "unavailable" else {"status": "unknown"}
+    checks = {"redis": redis, "source": source, "workers": workers, "database_slots": slots}
     needed = [redis, source] + ([workers] if svc.settings.trace_worker_enabled else [])
     ready = all(check["status"] in {"ok", "warning"} for check in needed)
     return JSONResponse(
@@ -39,17 +43,10 @@ async def get_ready(svc: Svc) -> Response:
 async def _redis(svc: Service) -> dict[str, Any]:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            policy = (await svc.redis.config_get("maxmemory-policy")).get("maxmemory-policy", "")
+            warning = await eviction_warning(svc.redis)
     except (RedisError, OSError):
-        if await svc.redis_answers():
-            return {"status": "warning", "detail": "maxmemory-policy cannot be read; it must be noeviction"}
         return {"status": "unavailable", "detail": "Redis does not answer"}
-    if policy != "noeviction":
-        return {
-            "status": "warning",
-            "detail": f"maxmemory-policy is {policy}: results may vanish; set noeviction",
-        }
-    return {"status": "ok"}
+    return {"status": "warning", "detail": warning} if warning else {"status": "ok"}
 
 
 async def _source(svc: Service) -> dict[str, Any]:
@@ -61,6 +58,17 @@ async def _source(svc: Service) -> dict[str, Any]:
     except TraceError as error:
         return {"status": "unavailable", "detail": error.detail}
     return {"status": "ok"}
+
+
+async def _slots(svc: Service) -> dict[str, Any]:
+    """Statements that run and wait for their turn, over all processes."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            found = await svc.slots.in_use()
+    except (RedisError, OSError):
+        return {"status": "unknown"}
+    waiting = sum(found.waiting.values())
+    return {"status": "ok", "limit": found.limit, "held": found.held, "waiting": waiting}
 
 
 async def _workers(svc: Service) -> dict[str, Any]:

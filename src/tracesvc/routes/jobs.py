@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -28,7 +29,8 @@ async def list_jobs(svc: Svc, limit: Annotated[int, Query(ge=1, le=100)] = 20) -
             "Redis does not answer; jobs cannot be listed now.", headers={"Retry-After": "5"}
         )
     found = await svc.queue.jobs(ANYONE, limit)
-    return JSONResponse({"jobs": [status.document() for status in found]})
+    waiting = await _waiting(svc, found)
+    return JSONResponse({"jobs": [status.document(waiting.get(status.job_id, 0)) for status in found]})
 
 
 @router.get("/job/{job_id}", operation_id="get_job", summary="Status and progress", **schemas.STATUS)
@@ -41,7 +43,7 @@ async def get_job(job_id: str, svc: Svc, wait: Annotated[float, Query(ge=0, le=3
         while not status.ended and _changing(status) == before and (left := deadline - time.monotonic()) > 0:
             await ring.wait(min(left, LOOK_SECONDS))
             status = await svc.status(job_id)
-    return JSONResponse(status.document())
+    return JSONResponse(status.document((await _waiting(svc, [status])).get(job_id, 0)))
 
 
 @router.delete("/job/{job_id}", operation_id="cancel_job", summary="Cancel and free", **schemas.DELETE)
@@ -61,6 +63,13 @@ async def cancel_job(job_id: str, svc: Svc) -> Response:
         return JSONResponse({"status": "cancelling"}, status_code=202)
     await svc.queue.forget(await _newest(svc, status))
     return JSONResponse({"status": before if before in {"finished", "failed"} else "cancelled"})
+
+
+async def _waiting(svc: Service, found: Sequence[JobStatus]) -> dict[str, int]:
+    """Statements that wait for a database slot, by job."""
+    if all(status.state != "running" for status in found):
+        return {}
+    return (await svc.slots.in_use()).waiting
 
 
 async def _newest(svc: Service, status: JobStatus) -> JobStatus:

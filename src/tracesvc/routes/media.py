@@ -72,17 +72,34 @@ def takes_zstd(accept_encoding: str | None) -> bool:
 
 
 class Streamed(StreamingResponse):
-    """A streamed body. However it ends, also when the client left before it began, `closing` is awaited."""
+    """A streamed body, broken off as soon as the client leaves, also while there is nothing to send.
+
+    However it ends, also when the client left before it began, `closing` is awaited.
+    """
 
     closing: Callable[[], Awaitable[None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the body, then close what it was read from."""
+        del scope
+        sending = asyncio.create_task(self.stream_response(send), name="stream")
+        leaving = asyncio.create_task(_client_left(receive), name="client")
         try:
-            await super().__call__(scope, receive, send)
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            gone = leaving.done()
+            for task in (sending, leaving):
+                task.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
             if self.closing is not None:
                 await asyncio.shield(asyncio.ensure_future(self.closing()))
+        if not gone and not sending.cancelled():
+            sending.result()
+
+
+async def _client_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def stream_response(pieces: Pieces, media_type: str, *, accept_encoding: str | None) -> Streamed:

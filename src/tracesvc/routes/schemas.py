@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracesvc.lines import ColumnInfo, Fault, JobState, JsonValue
+from tracesvc.lines import ColumnInfo, ContainerCounts, Fault, JobState, JsonValue
 from tracesvc.query import TraceQuery
 
 
@@ -50,13 +50,14 @@ class DomainState(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a job is; `percent` never goes back."""
+    """How far a job is; `percent` never goes back. `waiting_statements` wait for a database slot now."""
 
     percent: float
     records: int
     bytes: int
     records_per_second: float
     eta_seconds: float | None
+    waiting_statements: int
     domains: dict[str, DomainState]
 
 
@@ -98,6 +99,27 @@ class Page(BaseModel):
     complete: bool
     next_offset: int | None
     data: list[dict[str, JsonValue]]
+
+
+class Coverage(BaseModel):
+    """Every container accounted for, per domain; while a job runs, those of the units committed so far."""
+
+    job_id: str
+    domains: dict[str, ContainerCounts]
+
+
+class CoveragePage(BaseModel):
+    """Ids of containers, in the order asked."""
+
+    job_id: str
+    domain: str
+    offset: int
+    limit: int
+    count: int
+    total: int
+    complete: bool
+    next_offset: int | None
+    data: list[str]
 
 
 class DomainResult(BaseModel):
@@ -229,6 +251,10 @@ STREAM: dict[str, Any] = {
 RESULT: dict[str, Any] = {
     "response_model": None,
     "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
+}
+COVERAGE: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": Coverage | CoveragePage}, **_problems(404, 422, 500, 503)},
 }
 CATALOGUE: dict[str, Any] = {
     "response_model": None,

@@ -11,6 +11,7 @@ from fastapi.responses import Response, StreamingResponse
 from tracesvc.errors import DomainNotInJob, JobNotComplete
 from tracesvc.results.cursor import Cursor
 from tracesvc.results.legacy_job import legacy_page, legacy_stream
+from tracesvc.results.lifetime import prolong
 from tracesvc.results.pages import PageRequest, read_page
 from tracesvc.results.pieces import Pieces
 from tracesvc.results.reader import JobStream, check_cursor
@@ -39,7 +40,7 @@ async def stream_job(
 ) -> Response:
     """Live while the job runs, or from the store after it; `after` resumes, `domain` narrows."""
     status = await find_job(svc, job_id)
-    domains = _chosen(status, domain)
+    domains = chosen_domains(status, domain)
     cursor = None if after is None else Cursor.parse(after)
     if cursor is not None:
         check_cursor(status, domains, cursor)
@@ -70,12 +71,13 @@ async def get_result(
                 "The job has not finished. Read its stream, or pages of a domain.", job_status=status.state
             )
         return document_response(open_stream(svc, status, status.domains, None))
-    _chosen(status, [domain])
+    chosen_domains(status, [domain])
     ask = PageRequest(domain, offset, limit, _first_column(svc, domain))
     job = svc.job(job_id)
     if status.legacy:
         body = legacy_page(svc.redis, job, status, ask)
     else:
+        await prolong(svc.redis, job, status, svc.settings.trace_job_ttl_seconds)
         body = await read_page(svc.redis, job, status, ask)
     return StreamingResponse(body, media_type=JSON, headers={"Cache-Control": "no-store"})
 
@@ -85,7 +87,7 @@ def open_stream(svc: Service, status: JobStatus, domains: Sequence[str], cursor:
     job = svc.job(status.job_id)
     if status.legacy:
         return guarded(legacy_stream(svc.redis, job, svc.catalogue, status, domains, cursor), lambda: None)
-    stream = JobStream(svc.redis, job, svc.bell, svc.catalogue)
+    stream = JobStream(svc.redis, job, svc.bell, svc.catalogue, svc.settings.trace_job_ttl_seconds)
     return guarded(stream.pieces(status, domains, cursor), lambda: stream.cursor or cursor)
 
 
@@ -95,7 +97,7 @@ def _first_column(svc: Service, domain: str) -> str:
     return spec.columns[0].name if spec else "CONTAINERID"
 
 
-def _chosen(status: JobStatus, asked: Sequence[str] | None) -> list[str]:
+def chosen_domains(status: JobStatus, asked: Sequence[str] | None) -> list[str]:
     """The job's domains in its order, narrowed to those asked."""
     unknown = [name for name in asked or () if name not in status.domains]
     if unknown:

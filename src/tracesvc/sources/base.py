@@ -52,6 +52,13 @@ class SourceError(TraceError):
     code, status, title = "SOURCE_UNAVAILABLE", 503, "The plant's database refused a statement"
 
 
+class ValueRefused(SourceError):
+    """A stored value cannot be read as the statement wants it; other containers' values can."""
+
+    title = "The plant holds a value that cannot be read"
+    remedy = "split"
+
+
 def is_id_list(value: object) -> bool:
     """Whether a bind stands for an `IN` list."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)

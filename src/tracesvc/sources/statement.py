@@ -11,13 +11,15 @@ from typing import Final
 import duckdb
 from arro3.core import RecordBatch, RecordBatchReader
 
-from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
-from tracesvc.sources.base import SourceError
+from tracesvc.errors import SourceTimeout, SourceTooLarge, SourceUnavailable, TraceError
+from tracesvc.sources.base import SourceError, ValueRefused
 
 _INTERRUPT_PAUSE: Final = 0.005
 """Seconds between two interrupts: one that comes before the query has begun is lost."""
 
-_TRANSIENT: Final = ("IO Error", "Out of Memory Error", "Resource In Use Error")
+_TRANSIENT: Final = ("IO Error", "Resource In Use Error")
+_TOO_LARGE: Final = "Out of Memory Error"
+_VALUES: Final = ("Conversion Error", "Out of Range Error", "Invalid Input Error")
 
 logger: Final = logging.getLogger(__name__)
 
@@ -26,8 +28,12 @@ def source_error(error: BaseException) -> TraceError:
     """The error for callers: without SQL, values or paths. The original goes to the log, at debug."""
     logger.debug("DuckDB refused a statement", exc_info=error)
     text = str(error)
+    if _TOO_LARGE in text:
+        return SourceTooLarge("memory for a statement on the plant's file ran out")
     if any(kind in text for kind in _TRANSIENT) or isinstance(error, duckdb.IOException | OSError):
-        return SourceUnavailable("the plant's file could not be read, or memory for it ran out")
+        return SourceUnavailable("the plant's file could not be read")
+    if any(kind in text for kind in _VALUES):
+        return ValueRefused("the plant holds a value that cannot be read as its column declares")
     return SourceError("the plant's database refused a statement")
 
 

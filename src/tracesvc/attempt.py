@@ -1,0 +1,150 @@
+"""One attempt at a job: taken under a lease, run from its last checkpoint, and let go, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from tracesvc import clock
+from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, TraceError
+from tracesvc.lines import Fault
+from tracesvc.memory import give_memory_back
+from tracesvc.query import TraceQuery
+from tracesvc.results.lease import Lease, keep_lease, release_lease
+from tracesvc.results.status import JobStatus, read_status
+from tracesvc.results.store import JobSink
+from tracesvc.runner import Plan, run
+from tracesvc.telemetry import current_job
+from tracesvc.workbench import Workbench
+
+logger = logging.getLogger(__name__)
+
+LET_GO_SECONDS: Final = 5.0
+INTERNAL: Final = Fault(
+    code="INTERNAL_ERROR",
+    message="The job broke off for a reason that stands in the worker's log, under its id.",
+)
+NO_QUESTION: Final = Fault(code=JobFailed.code, message="The job's question is gone from Redis. Ask again.")
+ALL_FAILED: Final = Fault(code=JobFailed.code, message="Every domain of the job failed; each says why.")
+
+
+async def run_attempt(bench: Workbench, job_id: str) -> None:
+    """Run one job as far as it goes. What goes wrong stands in the job's status and in the log."""
+    current_job.set(job_id)
+    lease = await bench.take(job_id)
+    if lease is None:
+        logger.info("nothing to do: the job is gone, ended or held by another worker")
+        return
+    logger.info("attempt %d begins", lease.attempt)
+    stopping = False
+    try:
+        await _run_leased(bench, lease)
+    except asyncio.CancelledError:
+        stopping = True
+        raise
+    except (RedisError, OSError, LeaseLost, JobNotFound) as error:
+        logger.warning("attempt %d broke off: %s", lease.attempt, _reason(error))
+    finally:
+        await _let_go(bench, lease, stopping=stopping)
+        give_memory_back()
+
+
+def _reason(error: Exception) -> str:
+    return error.detail if isinstance(error, TraceError) else f"Redis was lost ({type(error).__name__})"
+
+
+async def _let_go(bench: Workbench, lease: Lease, *, stopping: bool) -> None:
+    """Release the job. When this worker stops, the next one goes on at once; else the reaper sees to it."""
+    job_id = lease.keys.job_id
+    with contextlib.suppress(RedisError, OSError, TraceError):
+        async with asyncio.timeout(LET_GO_SECONDS):
+            state, attempt = await release_lease(bench.redis, lease, handed_back=stopping)
+            if state == "running" and stopping:
+                await bench.queue.queue_attempt(job_id, attempt + 1)
+                logger.info("attempt %d is handed back: this worker stops", attempt)
+            await bench.redis.publish(bench.keys.bell, job_id)
+
+
+async def _run_leased(bench: Workbench, lease: Lease) -> None:
+    """Work and renew the lease side by side, until the work is done or the job is taken away."""
+    with bench.bell.watch(f"cancel:{lease.keys.job_id}") as ring:
+        work = asyncio.create_task(_work(bench, lease))
+        keep = asyncio.create_task(keep_lease(bench.redis, lease, ring, on_cancel=work.cancel))
+        try:
+            await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and (keep.cancelled() or keep.exception() is not None):
+                work.cancel()
+            await asyncio.wait({work})
+            if not work.cancelled():
+                work.result()
+            if keep.done() and not keep.cancelled():
+                keep.result()
+        finally:
+            for task in (work, keep):
+                task.cancel()
+            await asyncio.gather(work, keep, return_exceptions=True)
+    await _clear_up(bench, lease)
+
+
+async def _clear_up(bench: Workbench, lease: Lease) -> None:
+    """After the work: a cancelled job's keys go, an ended one stops counting against the limits."""
+    status = await read_status(bench.redis, lease.keys)
+    if status.ended:
+        logger.info("%s, %d records in %.1f s", status.state, status.records, status.elapsed_seconds)
+        await bench.queue.settle(status.job_id, status.owner)
+    if status.state == "cancelled":
+        await bench.queue.forget(status)
+
+
+async def _work(bench: Workbench, lease: Lease) -> None:
+    status = await read_status(bench.redis, lease.keys)
+    query = await bench.queue.load(status.job_id)
+    sink = bench.sink(lease)
+    await sink.open(status.domains, status.cid_count or 0)
+    if query is None:
+        await sink.end_job("failed", NO_QUESTION)
+        return
+    try:
+        error = await _outcome(bench, status, query, sink)
+    finally:
+        for domain in status.domains:
+            with contextlib.suppress(RedisError, OSError):
+                await sink.drop(domain)
+    if error is None and all(tally.status == "failed" for tally in sink.tallies.values()):
+        error = ALL_FAILED
+    await sink.end_job("finished" if error is None else "failed", error)
+
+
+async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink: JobSink) -> Fault | None:
+    """Run the trace within what is left of the job's time; why it is not finished, or None."""
+    settings = bench.settings
+    plan = Plan(
+        container_ids=query.container_ids,
+        domains=tuple(name for name in status.domains if not status.domain_ended(name)),
+        as_of=clock.plant_time(status.created_at or clock.now(), settings.trace_plant_timezone),
+        unit_cids=settings.trace_unit_cids,
+        domains_at_once=settings.trace_events_max_workers,
+        units_at_once=settings.event_fetcher_max_workers,
+        patience_seconds=settings.trace_source_patience_seconds,
+    )
+    seconds = settings.trace_job_timeout_seconds
+    used = (clock.now() - status.started_at).total_seconds() if status.started_at else 0.0
+    try:
+        async with asyncio.timeout(max(0.0, seconds - used)):
+            await run(plan, bench.fetcher, sink)
+    except TimeoutError:
+        return Fault(
+            code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."
+        )
+    except (LeaseLost, RedisError, OSError):
+        raise
+    except TraceError as error:
+        return Fault(code=error.code, message=error.detail)
+    except Exception:
+        logger.exception("the trace broke off")
+        return INTERNAL
+    return None

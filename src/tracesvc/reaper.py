@@ -1,0 +1,101 @@
+"""The reaper: finds jobs that nobody works on any more, and has them gone on with, or ended.
+
+Every worker has one, and one of them acts at a time. It trusts only the job's own keys: a job that waits or
+runs stands among the active ones, and one that is worked on has a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from tracesvc.errors import JobNotFound, JobTimeout, TraceError, WorkerLost
+from tracesvc.lines import Fault
+from tracesvc.results.lease import release_lease
+from tracesvc.results.status import JobStatus, read_status
+from tracesvc.workbench import Workbench
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE_SECONDS: Final = 3.0
+PASSES_PER_LEASE: Final = 5
+# A message that a worker took and never began, because it died between the two: counted as an attempt.
+_SKIP_ATTEMPT: Final = """
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+return redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+"""
+
+
+async def reap(bench: Workbench) -> None:
+    """Look after abandoned jobs until cancelled."""
+    pause = min(LONGEST_PAUSE_SECONDS, bench.settings.trace_lease_seconds / PASSES_PER_LEASE)
+    name = bench.keys.reaper(bench.limits.workers)
+    while True:
+        with contextlib.suppress(RedisError, OSError):
+            if await bench.redis.set(name, bench.name, nx=True, px=max(1, round(pause * 1000))):
+                await _pass(bench)
+        await asyncio.sleep(pause)
+
+
+async def _pass(bench: Workbench) -> None:
+    for raw in await bench.redis.zrange(bench.keys.active(), 0, -1):
+        job_id = raw.decode()
+        try:
+            status = await read_status(bench.redis, bench.keys.job(job_id))
+        except JobNotFound:
+            await bench.queue.settle(job_id, "")
+        else:
+            await _look_after(bench, status)
+
+
+async def _look_after(bench: Workbench, status: JobStatus) -> None:
+    """One job: nothing to do when it has a lease, or waits in the queue."""
+    if await bench.redis.exists(bench.keys.job(status.job_id).lease):
+        return
+    if status.state == "cancelled":
+        await bench.queue.forget(status)
+    elif status.ended:
+        await bench.queue.settle(status.job_id, status.owner)
+    elif status.state == "running" and status.lost_attempts >= bench.settings.trace_job_max_attempts:
+        message = f"{status.lost_attempts} workers were lost while they ran this job; what it has is kept."
+        await _end(bench, status, Fault(code=WorkerLost.code, message=message))
+    elif status.overdue_seconds(bench.settings.trace_job_timeout_seconds) > 0:
+        message = "No worker ran the job in its time; what it has is kept. Try again when workers are free."
+        await _end(bench, status, Fault(code=JobTimeout.code, message=message))
+    else:
+        await _queue_again(bench, status)
+
+
+async def _queue_again(bench: Workbench, status: JobStatus) -> None:
+    """Put the job before the workers, unless it is there already."""
+    job_id, attempt = status.job_id, status.attempts_begun + 1
+    claimed = await bench.queue.claimed_seconds_ago(job_id, attempt)
+    if claimed is not None:
+        if claimed < bench.settings.trace_lease_seconds:
+            return
+        job = bench.keys.job(job_id)
+        attempt = int(await bench.redis.eval(_SKIP_ATTEMPT, 2, job.meta, job.lease)) + 1  # type: ignore[misc]
+        if attempt == 1:
+            return
+    with contextlib.suppress(TraceError):
+        if await bench.queue.queue_attempt(job_id, attempt):
+            logger.warning("%s: its worker was lost; attempt %d is queued", job_id, attempt)
+
+
+async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
+    """Take the job, to end it with what it has."""
+    lease = await bench.take(status.job_id, attempt=False)
+    if lease is None:
+        return
+    sink = bench.sink(lease)
+    with contextlib.suppress(TraceError):
+        await sink.open(status.domains, status.cid_count or 0)
+        await sink.end_job("failed", fault)
+        logger.warning("%s: failed, %s", status.job_id, fault.code)
+    await release_lease(bench.redis, lease)
+    await bench.queue.settle(status.job_id, status.owner)
+    await bench.queue.discard_messages(status.job_id, status.attempts_begun + 1)

@@ -1,0 +1,31 @@
+"""Whether Redis may drop parts of results when memory is short: it must not (requirements.md, 16)."""
+
+from __future__ import annotations
+
+import logging
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+logger = logging.getLogger(__name__)
+
+
+async def eviction_warning(redis: Redis) -> str:
+    """What is wrong with the server's `maxmemory-policy`; empty when nothing is. Raises what Redis raises."""
+    try:
+        policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "")
+    except ResponseError:
+        return "maxmemory-policy cannot be read; it must be noeviction"
+    if policy != "noeviction":
+        return f"maxmemory-policy is {policy}: results may vanish; set noeviction"
+    return ""
+
+
+async def warn_of_eviction(redis: Redis) -> None:
+    """Say it in the log, once; a server that does not answer now is somebody else's business."""
+    try:
+        warning = await eviction_warning(redis)
+    except (RedisError, OSError):
+        return
+    if warning:
+        logger.warning("Redis: %s", warning)

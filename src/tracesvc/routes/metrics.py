@@ -1,0 +1,53 @@
+"""GET /metrics: what waits and runs now, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from redis.exceptions import RedisError
+
+from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
+
+router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="Figures for Prometheus",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
+async def get_metrics(svc: Svc) -> Response:
+    """Gauges of what all processes share, read from Redis now; without Redis only `tracesvc_redis_up` 0."""
+    registry = CollectorRegistry()
+    up = Gauge("tracesvc_redis_up", "1 when Redis answers.", registry=registry)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await _read(svc, registry)
+        up.set(1)
+    except (RedisError, OSError):
+        up.set(0)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _read(svc: Service, registry: CollectorRegistry) -> None:
+    slots = await svc.slots.in_use()
+    figures = {
+        "tracesvc_database_slots_limit": ("Statements that may run at once.", slots.limit),
+        "tracesvc_database_slots_held": ("Statements that run.", slots.held),
+        "tracesvc_database_slots_waiting": (
+            "Statements that wait for a slot.",
+            sum(slots.waiting.values()),
+        ),
+        "tracesvc_jobs_active": ("Jobs that wait or run.", await svc.queue.active_jobs()),
+        "tracesvc_workers": (
+            "Workers of the queue heard of within 15 seconds.",
+            len(await svc.queue.workers()),
+        ),
+    }
+    for name, (meaning, value) in figures.items():
+        Gauge(name, meaning, registry=registry).set(value)

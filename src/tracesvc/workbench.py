@@ -1,0 +1,52 @@
+"""What a worker process works with: its clients and settings, handed to each attempt at a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from tracesvc.fetch import EventFetcher
+from tracesvc.queue import JobQueue, QueueLimits
+from tracesvc.results.bell import Bell
+from tracesvc.results.keys import Keys
+from tracesvc.results.lease import Lease, take_lease
+from tracesvc.results.store import JobSink
+from tracesvc.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """One process's. `bell` listens on the signals; `name` tells workers apart."""
+
+    name: str
+    settings: Settings
+    redis: Redis
+    keys: Keys
+    bell: Bell
+    queue: JobQueue
+    limits: QueueLimits
+    fetcher: EventFetcher
+
+    async def take(self, job_id: str, *, attempt: bool = True) -> Lease | None:
+        """The job's lease, or None when it is gone, ended or held; see `take_lease`."""
+        return await take_lease(
+            self.redis,
+            self.keys.job(job_id),
+            worker=self.name,
+            seconds=self.settings.trace_lease_seconds,
+            ttl_seconds=self.limits.running_ttl_seconds,
+            bell=self.keys.bell,
+            attempt=attempt,
+        )
+
+    def sink(self, lease: Lease) -> JobSink:
+        """Where the lines of a job go, under its lease."""
+        return JobSink(
+            self.redis,
+            lease,
+            bell=self.keys.bell,
+            running_ttl=self.limits.running_ttl_seconds,
+            final_ttl=self.limits.ttl_seconds,
+            max_bytes=self.settings.trace_job_max_result_bytes,
+        )

@@ -1,0 +1,107 @@
+"""How long a job and its result live: deadlines, times to live, prolonging while someone reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+import redis.asyncio
+
+from tests.asking import ended, finished, some_ids, status_of, submit
+from tests.streams import body_of, path_of, result_of
+from tests.support import Plant, Stack, wait_until
+
+TTL_SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def stack(stacks: Callable[..., Stack], tiny_plant: Plant) -> Stack:
+    return stacks(tiny_plant, workers=1, trace_job_ttl_seconds=TTL_SECONDS, trace_caller_max_jobs=100)
+
+
+async def seconds_left(stack: Stack, store: redis.asyncio.Redis, job_id: str) -> list[float]:
+    names = [name async for name in store.scan_iter(stack.key(job_id, "*"))]
+    return [await store.pttl(name) / 1000 for name in names]
+
+
+async def test_all_keys_of_a_finished_job_share_one_time_to_live(
+    stack: Stack, api: httpx.AsyncClient, store: redis.asyncio.Redis, tiny_plant: Plant
+) -> None:
+    job_id = await finished(api, tiny_plant.container_ids)
+
+    async def shared() -> bool:
+        left = await seconds_left(stack, store, job_id)
+        return len(left) > 5 and max(left) <= TTL_SECONDS and max(left) - min(left) < 0.5
+
+    await wait_until(shared, timeout=3, message="one time to live for all keys")
+
+
+async def test_a_result_that_nobody_reads_goes(api: httpx.AsyncClient, tiny_plant: Plant) -> None:
+    job_id = await finished(api, tiny_plant.container_ids)
+
+    async def is_gone() -> bool:
+        return (await api.get(f"/api/trace/job/{job_id}")).status_code == httpx.codes.NOT_FOUND
+
+    await wait_until(is_gone, timeout=4 * TTL_SECONDS, message="the result expires")
+
+
+@pytest.mark.parametrize("reads", ["stream", "page"])
+async def test_a_result_that_is_read_stays_but_not_for_ever(
+    api: httpx.AsyncClient, tiny_plant: Plant, reads: str
+) -> None:
+    job_id = await finished(api, tiny_plant.container_ids, domains=["history"])
+    first = await status_of(api, job_id)
+    seen = {first["expires_at"]}
+
+    async def read_until_it_goes() -> bool:
+        answer = await api.get(f"/api/trace/job/{job_id}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return True
+        seen.add(answer.json()["expires_at"])
+        if reads == "page":
+            answer = await api.get(path_of(job_id, "result"), params={"domain": "history"})
+        else:
+            answer = await api.get(path_of(job_id))
+        return answer.status_code == httpx.codes.NOT_FOUND
+
+    await wait_until(read_until_it_goes, timeout=8 * TTL_SECONDS, message="it goes in the end")
+    assert len(seen) > 2, "expires_at moves while the result is read"
+    assert max(seen) > first["expires_at"]
+
+
+async def test_a_job_that_no_worker_ran_in_its_time_ends(
+    stacks: Callable[..., Stack], tiny_plant: Plant
+) -> None:
+    """Its only worker stands still; the one that comes later ends it instead of running it."""
+    stack = stacks(tiny_plant, workers=1, trace_job_timeout_seconds=2, trace_lease_seconds=1)
+    async with stack.client() as api:
+        with stack.workers[0].paused():
+            job_id = await submit(api, some_ids(3))
+
+            async def overdue() -> bool:
+                return float((await status_of(api, job_id))["elapsed_seconds"]) > 2.5
+
+            await wait_until(overdue, message="the job has waited too long")
+            assert (await status_of(api, job_id))["status"] == "queued"
+        status = await ended(api, job_id)
+        assert status["status"] in {"failed", "finished"}
+        if status["status"] == "failed":
+            assert status["error"]["code"] == "JOB_TIMEOUT"
+
+
+async def test_a_deadline_keeps_what_was_committed(stacks: Callable[..., Stack], medium_plant: Plant) -> None:
+    stack = stacks(
+        medium_plant, workers=1, trace_unit_cids=5, trace_job_timeout_seconds=2, trace_async_cid_threshold=100
+    )
+    async with stack.client() as api:
+        job_id = await submit(api, medium_plant.container_ids, domains=["history", "holds"])
+        status = await ended(api, job_id)
+        assert (status["status"], status["error"]["code"]) == ("failed", "JOB_TIMEOUT")
+        assert 1 < status["elapsed_seconds"] < 20
+        page = await result_of(api, job_id, domain="history")
+        assert page["total"] == status["progress"]["records"] > 0
+        counts = (await api.get(path_of(job_id, "coverage"))).json()["domains"]["history"]
+        assert counts["failed"] > 0
+        assert counts["asked"] == counts["with_records"] + counts["without_records"] + counts["failed"]
+        assert b'"code":"JOB_TIMEOUT"' in (await body_of(api, job_id)).splitlines()[-1]
