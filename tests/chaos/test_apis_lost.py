@@ -141,7 +141,9 @@ async def test_many_live_streams_need_few_connections_to_redis_and_free_all_when
             asked = time.monotonic() - begin
             grown = (process.memory_info().rss - memory) / WATCHERS / 1024
         begin = time.monotonic()
-        await wait_until(lambda: open_streams(stack) <= 1, timeout=5 * FREE_SECONDS, message="streams are freed")
+        await wait_until(
+            lambda: open_streams(stack) <= 1, timeout=5 * FREE_SECONDS, message="streams are freed"
+        )
         freed = time.monotonic() - begin
         await wait_until(lambda: process.num_fds() <= descriptors + POOL, message="descriptors are freed")
     assert held >= WATCHERS

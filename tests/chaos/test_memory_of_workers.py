@@ -44,7 +44,9 @@ async def test_after_many_large_jobs_a_worker_is_as_small_as_after_the_first(
     records = 0
     async with stack.client() as api:
         for _ in range(JOBS):
-            job_id = await finished(api, plant.container_ids[: RECORDS // PER_CONTAINER], domains=list(ALL_DOMAINS))
+            job_id = await finished(
+                api, plant.container_ids[: RECORDS // PER_CONTAINER], domains=list(ALL_DOMAINS)
+            )
             records = (await status_of(api, job_id))["progress"]["records"]
             sizes.append(await settled(stack.workers[0]))
             assert (await api.delete(f"/api/trace/job/{job_id}")).status_code == 200
