@@ -266,6 +266,11 @@ class StackCache:
         stack = Stack(url, prefix, queue, folder, child_env(values), plant, worker)
         return stack.start(apis=apis, workers=workers)
 
+    def retire(self, stack: Stack) -> None:
+        """End a stack now, and share it no more."""
+        self._stacks = {key: found for key, found in self._stacks.items() if found is not stack}
+        stack.stop()
+
     def close(self) -> None:
         for stack in self.live:
             stack.stop()

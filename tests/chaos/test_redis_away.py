@@ -19,7 +19,7 @@ from tests.grammar import check_stream
 from tests.plain import PlainPlant
 from tests.problems import assert_problem
 from tests.streams import path_of
-from tests.support import Plant, Stack, Valkey, wait_until
+from tests.support import Plant, Stack, StackCache, Valkey, wait_until
 
 DOMAINS = ["history", "rejects", "materials"]
 AWAY_SECONDS = pick(4.0, 20.0)
@@ -37,10 +37,12 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="module")
-def stack(chaotic: Callable[..., Stack], plant: Plant, valkey: Valkey) -> Iterator[Stack]:
+def stack(
+    chaotic: Callable[..., Stack], stack_cache: StackCache, plant: Plant, valkey: Valkey
+) -> Iterator[Stack]:
     found = chaotic(plant, workers=1, trace_redis_url=valkey.url, trace_lease_seconds=LEASE_SECONDS)
     yield found
-    found.stop()  # before its Redis
+    stack_cache.retire(found)  # before its Redis
 
 
 @contextlib.asynccontextmanager
