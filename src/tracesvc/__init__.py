@@ -10,9 +10,13 @@ The package in the order of a request; a file is one noun:
     routes/          one screen each: parse, authorise, call, render
     query            the validated question, its digest, whether it is answered at once or as a job
     queue            the client's side of the queue: enqueue, cancel, single flight
-    worker           the worker put together: takes a job and runs it
+    worker           the worker put together: its clients, and arq's loop
+    attempt, reaper  one attempt at a job under its lease; jobs that nobody works on any more
+    workbench        what a worker hands to each attempt
     connect          the clients that app and worker share, made from the settings
     runner           a trace, unit by unit, from a source into a sink
+    unit             the grain of it: fetched, tried again, halved, committed
+    slots            how many statements run at once, over all processes
     fetch            container ids and a domain into Arrow batches, or rows by container
     matching         whole ids in comma lists, for the domain that has no index on containers
     catalogue/       profiles, domains, workcentre groups, and their SQL

@@ -54,6 +54,7 @@ def run_worker(settings: Settings, open_source: OpenSource = open_configured_sou
     """
     keep_memory_together()
     set_up_logging()
+    logging.getLogger("arq").setLevel(logging.CRITICAL)  # how an attempt ended, `attempt` has said already
     uvloop.run(_serve(settings, open_source))
 
 
