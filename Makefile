@@ -10,6 +10,9 @@ TEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 SOAK_ROUNDS ?= 10
+SOAK_MINUTES ?= 60
+SOAK_SEED ?= 1
+SOAK_ARGS ?=
 LOCK_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
@@ -19,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 CHECKS := check-format check-lint check-types check-imports check-compose check-tree
-.PHONY: help setup demo up test check $(CHECKS) bench soak fmt lock clean
+.PHONY: help setup demo up test check $(CHECKS) bench soak soak-demo soak-chaos fmt lock clean
 
 help: ## this list
 	@printf 'tracesvc: make TARGET\n\n'
@@ -53,10 +56,21 @@ check-tree: setup
 bench: setup ## measure against the obvious design and the limits, into bench/results.md (BENCH_ARGS)
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
 
-soak: setup ## the demo SOAK_ROUNDS times over (10); stops at the first one that does not reconcile
+soak: setup soak-demo soak-chaos ## the demo SOAK_ROUNDS times (10), then tests/chaos in full for SOAK_MINUTES (60)
+soak-demo: setup
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 	    printf '== round %s of %s\n' "$$round" '$(SOAK_ROUNDS)'; \
 	    $(BIN)/tracesvc demo --once $(DEMO_ARGS) || exit 1; \
+	done
+# At least one round; each has the next seed, which its summary names. SOAK_SEED=7 begins with that one.
+soak-chaos: setup
+	end=$$(($$(date +%s) + 60 * $(SOAK_MINUTES))); seed=$(SOAK_SEED); \
+	while :; do \
+	    printf '== seed %s\n' "$$seed"; \
+	    TRACE_SOAK=1 TRACE_SOAK_SEED=$$seed $(BIN)/python -m pytest tests/chaos --timeout 3600 $(SOAK_ARGS) \
+	        || exit 1; \
+	    seed=$$((seed + 1)); \
+	    [ "$$(date +%s)" -lt "$$end" ] || break; \
 	done
 
 fmt: setup ## format, repair what ruff can, write .env.example and docs/settings.md again

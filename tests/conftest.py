@@ -102,6 +102,22 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have to tell beside that they passed."""
+    reports = [report for kind in ("", "passed", "failed") for report in terminalreporter.getreports(kind)]
+    told = {
+        report.nodeid: text
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+        for name, text in report.user_properties
+        if name == "told"
+    }
+    if told:
+        terminalreporter.section("what was done and found")
+    for nodeid, text in sorted(told.items()):
+        terminalreporter.line(f"{nodeid.rsplit('::', 1)[-1]}: {text}")
+
+
 def _parts(item: pytest.Item) -> list[Part]:
     cache = item.config.stash.get(_CACHE, None)
     return [part for stack in cache.live for part in stack.parts] if cache else []

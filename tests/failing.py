@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 from arro3.core import RecordBatch
@@ -28,8 +29,9 @@ class FailingSource:
         error = self._fails(self.statements, asked)
         if error is not None:
             raise error
-        async for batch in self._source.batches(sql, params, batch_size=batch_size):
-            yield batch
+        async with contextlib.aclosing(self._source.batches(sql, params, batch_size=batch_size)) as batches:
+            async for batch in batches:
+                yield batch
 
     def iter_rows(
         self, sql: str, params: Mapping[str, object], batch_size: int

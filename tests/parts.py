@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import inspect
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -143,18 +144,23 @@ class Part:
 
 
 class Valkey:
-    """A Redis server of its own, without persistence and without eviction."""
+    """A Redis server of its own, without eviction; with `durable` it has its data again after a restart."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._data = folder / "appendonlydir"
         self.port = port or free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         options = {
-            "bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no", "dir": str(folder),
+            "bind": "127.0.0.1", "port": str(self.port), "save": "", "dir": str(folder),
+            "appendonly": "yes" if durable else "no",
             "maxmemory-policy": "noeviction", "protected-mode": "no", "loglevel": "warning",
         }  # fmt: skip
         flags = [text for name, value in options.items() for text in (f"--{name}", value)]
         self.part = Part("valkey", [server_binary(), *flags], env=child_env({}), folder=folder)
+        self._wait()
+
+    def _wait(self) -> None:
         wait_for(self._answers, timeout=START_SECONDS, message=f"valkey answers: {self.part.tail()}")
 
     def _answers(self) -> bool:
@@ -167,6 +173,14 @@ class Valkey:
         client: redis.Redis = redis.Redis.from_url(self.url)
         return client
 
+    def restart(self, *, empty: bool = False) -> None:
+        """Start it again on the same port, with its data if it keeps any, or with nothing."""
+        self.part.kill()
+        if empty:
+            shutil.rmtree(self._data, ignore_errors=True)
+        self.part.restart()
+        self._wait()
+
     def stop(self) -> None:
         self.part.stop()
 
@@ -174,7 +188,7 @@ class Valkey:
 def child_env(settings: Mapping[str, object]) -> dict[str, str]:
     """A bare environment with these settings (field names of `Settings`), and nothing else of ours."""
     env = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT") if name in os.environ}
-    env |= {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
+    env |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
     return env | {name.upper(): _as_text(value) for name, value in settings.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -34,6 +34,9 @@ RATE_LIMITS_OFF: Final[Mapping[str, object]] = {
 }
 
 
+WORKER: Final = ("tracesvc", "worker")
+
+
 @dataclass(frozen=True)
 class Plant:
     """A plant to trace in: where it is and whom it knows."""
@@ -56,6 +59,7 @@ class Stack:
     folder: Path
     env: dict[str, str]
     plant: Plant | None = None
+    worker: tuple[str, ...] = WORKER
     apis: list[Part] = field(default_factory=list)
     workers: list[Part] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
@@ -89,10 +93,10 @@ class Stack:
     def start(self, *, apis: int, workers: int) -> Self:
         """Start the parts and wait until they serve."""
         try:
-            for _ in range(apis):
-                self.add_api()
             for _ in range(workers):
                 self.add_worker()
+            for _ in range(apis):
+                self.add_api()
             self.wait_ready(workers)
         except BaseException:
             self.stop()
@@ -104,7 +108,7 @@ class Stack:
         for _ in range(3):  # the free port may be taken by another before we listen
             port = free_port()
             env = self.env | {"TRACE_HOST": "127.0.0.1", "TRACE_PORT": str(port)}
-            part = self._part(f"api{len(self.apis)}", "api", env)
+            part = self._part(f"api{len(self.apis)}", ("tracesvc", "api"), env)
             if _serves(part, port):
                 self.apis.append(part)
                 self.ports.append(port)
@@ -113,12 +117,12 @@ class Stack:
 
     def add_worker(self) -> Part:
         """Start one more worker; it announces itself within about a second."""
-        part = self._part(f"worker{len(self.workers)}", "worker", self.env)
+        part = self._part(f"worker{len(self.workers)}", self.worker, self.env)
         self.workers.append(part)
         return part
 
-    def _part(self, name: str, command: str, env: Mapping[str, str]) -> Part:
-        return Part(name, [sys.executable, "-m", "tracesvc", command], env=env, folder=self.folder)
+    def _part(self, name: str, module: Sequence[str], env: Mapping[str, str]) -> Part:
+        return Part(name, [sys.executable, "-m", *module], env=env, folder=self.folder)
 
     def wait_ready(self, workers: int) -> None:
         """Wait until every API process is live and says that the workers serve the queue."""
@@ -206,15 +210,22 @@ class StackCache:
         """A factory of stacks; what it handed out is given back at the end."""
         taken: list[tuple[object, ...]] = []
 
-        def get(plant: Plant | None = None, *, workers: int = 1, apis: int = 1, **settings: object) -> Stack:
-            key = (plant.path if plant else None, workers, apis, *sorted(settings.items()))
+        def get(
+            plant: Plant | None = None,
+            *,
+            workers: int = 1,
+            apis: int = 1,
+            worker: tuple[str, ...] = WORKER,
+            **settings: object,
+        ) -> Stack:
+            key = (plant.path if plant else None, workers, apis, worker, *sorted(settings.items()))
             taken.append(key)
             self._users[key] = self._users.get(key, 0) + 1
             found = self._stacks.pop(key, None)
             if found is None or not all(part.alive for part in found.parts):
                 if found is not None:
                     found.stop()
-                found = self.fresh(plant, workers=workers, apis=apis, **settings)
+                found = self.fresh(plant, workers=workers, apis=apis, worker=worker, **settings)
             self._stacks[key] = found
             self._trim()
             return found
@@ -232,9 +243,15 @@ class StackCache:
             self._stacks.pop(key).stop()
 
     def fresh(
-        self, plant: Plant | None = None, *, workers: int = 1, apis: int = 1, **settings: object
+        self,
+        plant: Plant | None = None,
+        *,
+        workers: int = 1,
+        apis: int = 1,
+        worker: tuple[str, ...] = WORKER,
+        **settings: object,
     ) -> Stack:
-        """A stack that nobody else gets; the caller stops it."""
+        """A stack that nobody else gets; the caller stops it. `worker`: the module that a worker runs."""
         self._made += 1
         folder = self._folder / f"stack{self._made}"
         folder.mkdir()
@@ -246,8 +263,13 @@ class StackCache:
             "trace_data_dir": folder, "trace_source_url": plant.url if plant else "",
             **RATE_LIMITS_OFF, **settings,
         }  # fmt: skip
-        stack = Stack(url, prefix, queue, folder, child_env(values), plant)
+        stack = Stack(url, prefix, queue, folder, child_env(values), plant, worker)
         return stack.start(apis=apis, workers=workers)
+
+    def retire(self, stack: Stack) -> None:
+        """End a stack now, and share it no more."""
+        self._stacks = {key: found for key, found in self._stacks.items() if found is not stack}
+        stack.stop()
 
     def close(self) -> None:
         for stack in self.live:
