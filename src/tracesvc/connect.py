@@ -53,8 +53,8 @@ def connect_redis(settings: Settings) -> Redis:
 class _PromptSending:
     """Sends commands so that a task that is cancelled meanwhile ends.
 
-    redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancel that comes when the bytes
-    have just been written.
+    redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancel that comes when the
+    bytes have just been written.
     """
 
     async def send_packed_command(
