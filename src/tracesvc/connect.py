@@ -47,7 +47,7 @@ def connect_redis(settings: Settings) -> Redis:
             "TRACE_REDIS_URL is no address of the form redis://, rediss:// or unix://."
         ) from error
     pool.connection_class = type("Prompt", (_PromptSending, pool.connection_class), {})
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # closes it, too
 
 
 class _PromptSending:

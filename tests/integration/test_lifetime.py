@@ -100,7 +100,7 @@ async def test_a_deadline_keeps_what_was_committed(stacks: Callable[..., Stack],
         assert (status["status"], status["error"]["code"]) == ("failed", "JOB_TIMEOUT")
         assert 1 < status["elapsed_seconds"] < 20
         page = await result_of(api, job_id, domain="history")
-        assert page["total"] == status["progress"]["records"] > 0
+        assert page["total"] == status["progress"]["domains"]["history"]["records"] > 0
         counts = (await api.get(path_of(job_id, "coverage"))).json()["domains"]["history"]
         assert counts["failed"] > 0
         assert counts["asked"] == counts["with_records"] + counts["without_records"] + counts["failed"]
