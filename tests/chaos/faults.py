@@ -93,6 +93,12 @@ class Ledger:
         found = [Entry(moment, pid, number, bool(begins)) for moment, pid, number, begins in fields]
         return sorted(found, key=lambda entry: entry.moment)
 
+    def readers(self) -> set[int]:
+        """The processes that began a statement and have neither its rows nor its end."""
+        entries = self.entries()
+        ended = {(entry.pid, entry.number) for entry in entries if not entry.begins}
+        return {entry.pid for entry in entries if (entry.pid, entry.number) not in ended}
+
     def running(self, *, since: int = 0, deaths: Mapping[int, int] | None = None) -> tuple[int, int]:
         """How many statements run, at the most since that moment and in the end; `deaths`: pid to moment."""
         ends = sorted((moment, pid) for pid, moment in (deaths or {}).items())

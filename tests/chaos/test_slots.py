@@ -80,10 +80,7 @@ async def one_that_reads(stack: Stack, ledger: Ledger) -> Part:
     found: list[Part] = []
 
     def reads() -> bool:
-        begun = {(e.pid, e.number) for e in ledger.entries() if e.begins}
-        ended = {(e.pid, e.number) for e in ledger.entries() if not e.begins}
-        pids = {pid for pid, _ in begun - ended}
-        found[:] = [part for part in stack.workers if part.pid in pids]
+        found[:] = [part for part in stack.workers if part.pid in ledger.readers()]
         return bool(found)
 
     await wait_until(reads, message="a worker reads")

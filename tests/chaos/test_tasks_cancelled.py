@@ -41,5 +41,6 @@ async def test_a_task_cancelled_in_the_middle_of_a_command_ends(
         while not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=0.01)
+        await client.connection_pool.disconnect()
     assert not lost, "a cancelled task went on"
     tell(f"{CANCELS} tasks cancelled in the middle of a command, all ended")
