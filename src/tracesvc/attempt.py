@@ -48,6 +48,8 @@ async def run_attempt(bench: Workbench, job_id: str) -> None:
         raise
     except (RedisError, OSError, LeaseLost, JobNotFound) as error:
         logger.warning("attempt %d broke off: %s", lease.attempt, _reason(error))
+    except Exception:
+        logger.exception("attempt %d broke off", lease.attempt)
     finally:
         await _let_go(bench, lease, stopping=stopping)
         give_memory_back()

@@ -24,7 +24,7 @@ def result_keys(job: JobKeys, status: JobStatus) -> list[str]:
     """The names of all keys of a job's result but its meta hash."""
     names = [job.request, job.log]
     for domain in status.domains:
-        names += [job.index(domain), job.coverage(domain)]
+        names += [job.index(domain), job.coverage(domain), job.staged_index(domain)]
         names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
     return names
 
