@@ -11,12 +11,15 @@ import contextlib
 import logging
 from typing import Final
 
+from redis.exceptions import ConnectionError as RedisLost
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from tracesvc.errors import JobNotFound, JobTimeout, TraceError, WorkerLost
 from tracesvc.lines import Fault
 from tracesvc.results.lease import release_lease
-from tracesvc.results.status import JobStatus, read_status
+from tracesvc.results.lifetime import expire_together
+from tracesvc.results.status import JobStatus, read_held
 from tracesvc.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -53,20 +56,24 @@ async def _pass(bench: Workbench) -> None:
     for raw in await bench.redis.zrange(bench.keys.active(), 0, -1):
         job_id = raw.decode()
         try:
-            status = await read_status(bench.redis, bench.keys.job(job_id))
+            status, held = await read_held(bench.redis, bench.keys.job(job_id))
+            if not held:
+                await _look_after(bench, status)
         except JobNotFound:
             await bench.queue.settle(job_id, "")
-        else:
-            await _look_after(bench, status)
+        except (RedisLost, RedisTimeout, OSError):
+            raise
+        except Exception:  # of one job, which must not keep the others from being looked after
+            logger.exception("%s: cannot be looked after", job_id)
 
 
 async def _look_after(bench: Workbench, status: JobStatus) -> None:
-    """One job: nothing to do when it has a lease, or waits in the queue."""
-    if await bench.redis.exists(bench.keys.job(status.job_id).lease):
-        return
+    """One job that no worker holds: nothing to do when it waits in the queue."""
     if status.state == "cancelled":
         await bench.queue.forget(status)
-    elif status.ended:
+    elif status.ended:  # its worker died between the end and this
+        job = bench.keys.job(status.job_id)
+        await expire_together(bench.redis, job, status, bench.limits.ttl_seconds)
         await bench.queue.settle(status.job_id, status.owner)
     elif status.state == "running" and status.lost_attempts >= bench.settings.trace_job_max_attempts:
         message = f"{status.lost_attempts} workers were lost while they ran this job; what it has is kept."
@@ -93,7 +100,8 @@ async def _queue_again(bench: Workbench, status: JobStatus) -> None:
         attempt = int(skipped) + 1
     with contextlib.suppress(TraceError):
         if await bench.queue.queue_attempt(job_id, attempt):
-            logger.warning("%s: its worker was lost; attempt %d is queued", job_id, attempt)
+            why = "its worker was lost" if begun else "it stood in no queue"
+            logger.warning("%s: %s; attempt %d is queued", job_id, why, attempt)
 
 
 async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
