@@ -370,7 +370,7 @@ async def test_after_a_delete_the_question_is_new(api: httpx.AsyncClient) -> Non
 
 async def test_a_question_asked_while_its_job_is_deleted_gets_a_job_all_the_same(stack: Stack) -> None:
     async with stack.client() as api, stack.client() as other:
-        for _ in range(15):
+        for _ in range(8):
             job_id = await finished(api, some_ids(6), domains=["holds"])
             again = question(some_ids(6), domains=["holds"])
             gone, *asked = await asyncio.gather(
