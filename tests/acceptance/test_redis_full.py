@@ -81,10 +81,12 @@ async def test_a_job_that_fills_redis_ends_so_and_its_keys_expire_like_any_other
             await wait_until(lease_is_gone, message="the worker lets go")
             names = [name async for name in store.scan_iter(stack.key(job_id, "*"))]
             left = {name: await store.ttl(name) for name in names}
-        assert stack.key(job_id, "meta").encode() in left
-        assert max(left.values()) <= TTL_SECONDS, left
-        assert b'"code":"STORE_FULL"' in (await body_of(api, job_id)).splitlines()[-1]
-        await api.delete(f"/api/trace/job/{job_id}")
+            assert stack.key(job_id, "meta").encode() in left
+            assert max(left.values()) <= TTL_SECONDS, left
+            assert b'"code":"STORE_FULL"' in (await body_of(api, job_id)).splitlines()[-1]
+            gone = await api.delete(f"/api/trace/job/{job_id}")
+            assert (gone.status_code, gone.json()) == (httpx.codes.OK, {"status": "failed"})
+            assert [name async for name in store.scan_iter(f"*{job_id}*")] == []
         await finished(api, small_plant.container_ids[:50])
 
 
