@@ -106,3 +106,23 @@ async def test_a_slot_is_kept_as_long_as_its_statement_runs(stack: Stack, valkey
                 with pytest.raises(SourceUnavailable):
                     await other.wait_for_turn(2.5 * LEASE_SECONDS)
             await other.wait_for_turn(30)
+
+
+async def test_a_redis_that_may_evict_is_named_by_readyz_and_in_the_log(stack: Stack, valkey: Valkey) -> None:
+    with valkey.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            async with stack.client() as api:
+                answer = await api.get("/readyz")
+            assert answer.status_code == httpx.codes.OK  # it serves: the warning is for whoever runs it
+            found = answer.json()["checks"]["redis"]
+            assert found["status"] == "warning"
+            assert "allkeys-lru" in found["detail"]
+            assert "noeviction" in found["detail"]
+            part = stack.apis[0]
+            start = part.log.stat().st_size
+            part.kill()
+            part.restart()
+            await wait_until(lambda: "allkeys-lru" in part.tail(start), message="the log names the policy")
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
