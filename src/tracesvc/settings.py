@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
@@ -85,6 +85,38 @@ class Settings(BaseSettings):
     # Where things are
     trace_source_url: str = Field(
         "", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://"
+    )
+    db_host: str = Field("", description="Oracle: the database's host")
+    db_port: int = Field(1521, ge=1, le=65535, description="Oracle: the listener's port")
+    db_service: str = Field("", description="Oracle: the service's name")
+    db_dsn: str = Field(
+        "", description="Oracle: a whole connect string or a tnsnames.ora name, instead of the three above"
+    )
+    db_user: str = Field("", description="Oracle: the user; it needs SELECT on the catalogue's tables only")
+    db_password: SecretStr = Field(SecretStr(""), description="Oracle: the password")
+    db_wallet_dir: str = Field(
+        "", description="Oracle: folder with tnsnames.ora and ewallet.pem, for TLS with a wallet"
+    )
+    db_wallet_password: SecretStr = Field(SecretStr(""), description="Oracle: the password of ewallet.pem")
+    trace_db_pool_size: Count = Field(16, description="sessions with Oracle at once, per process")
+    trace_db_pool_wait_seconds: Seconds = Field(
+        300.0, description="seconds: a statement waits this long for a session"
+    )
+    trace_db_connect_seconds: Seconds = Field(10.0, description="seconds: time limit of a sign-in to Oracle")
+    trace_db_ping_seconds: Seconds = Field(
+        60.0, description="seconds: a session that was idle longer is tested before it is used"
+    )
+    trace_db_session_seconds: Seconds = Field(
+        3600.0, description="seconds: a session that is older is replaced"
+    )
+    trace_db_sign_in_pause_seconds: Seconds = Field(
+        60.0, description="seconds: no sign-in after Oracle refused the password, so that it locks no account"
+    )
+    trace_db_reader: Literal["arrow", "rows"] = Field(
+        "arrow", description="how Oracle is read: arrow, or rows (for comparison; half as fast)"
+    )
+    trace_db_prefetch_rows: int = Field(
+        5000, ge=0, description="rows that come with the statement itself, with TRACE_DB_READER=rows"
     )
     trace_duckdb_memory_mib: Count = Field(
         256, description="MiB: memory limit of the embedded source's DuckDB"

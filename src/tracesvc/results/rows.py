@@ -119,7 +119,7 @@ def _is_plain(kind: DataType) -> bool:
 
 
 def _is_shaped(kind: DataType) -> bool:
-    return _is(kind, DataType.is_floating, DataType.is_decimal128)
+    return _is(kind, DataType.is_floating, DataType.is_decimal128, DataType.is_decimal256)
 
 
 def _is(kind: DataType, *tests: Callable[[DataType], object]) -> bool:
