@@ -15,7 +15,7 @@ from arro3.core import RecordBatch
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import SourceUnavailable
 from tracesvc.settings import Settings
-from tracesvc.sources.base import SourceError
+from tracesvc.sources.base import ValueRefused
 from tracesvc.sources.oracle.address import identity, sign_in
 from tracesvc.sources.oracle.binding import Prepared, list_names, prepare, unit_key
 from tracesvc.sources.oracle.errors import source_error
@@ -66,24 +66,9 @@ class OracleSource:
         prepared = prepare(sql, list_names(params))
         tags = {"action": self._actions.get(sql, ""), "client_identifier": current_job.get()}
         for values in prepared.blocks(params):
-            key = unit_key(sql, values)
-            stream = self._run(prepared, values, tags, batch_size, wide=key in self._wide)
-            begun = False
-            try:
-                async with contextlib.aclosing(stream):
-                    async for batch in stream:
-                        begun = True
-                        yield batch
-            except TooWide:
-                if key in self._wide:
-                    raise SourceError("the database holds a number of more than 38 digits") from None
-                self._remember_wide(key)
-                if begun:
-                    raise SourceUnavailable("wide numbers turned up: the statement is read again") from None
-                again = self._run(prepared, values, tags, batch_size, wide=True)
-                async with contextlib.aclosing(again):
-                    async for batch in again:
-                        yield batch
+            async with contextlib.aclosing(self._block(prepared, values, tags, batch_size)) as found:
+                async for batch in found:
+                    yield batch
 
     async def iter_rows(
         self, sql: str, params: Mapping[str, object], batch_size: int
@@ -123,6 +108,27 @@ class OracleSource:
         """Break off what runs and close every session."""
         await asyncio.gather(*(self._end(reading) for reading in tuple(self._running)))
         await self._pool.close()
+
+    async def _block(
+        self, prepared: Prepared, values: Mapping[str, object], tags: Mapping[str, str], size: int
+    ) -> AsyncGenerator[RecordBatch]:
+        """One run of the statement, from its start once more when wide numbers turn up in its first batch."""
+        key, begun = unit_key(prepared.text, values), False
+        while True:
+            wide = key in self._wide
+            try:
+                async with contextlib.aclosing(self._run(prepared, values, tags, size, wide=wide)) as found:
+                    async for batch in found:
+                        begun = True
+                        yield batch
+            except TooWide:
+                if wide:
+                    raise ValueRefused("the database holds a number of more than 38 digits") from None
+                self._remember_wide(key)
+                if begun:
+                    raise SourceUnavailable("wide numbers turned up: the statement is read again") from None
+            else:
+                return
 
     async def _run(
         self, prepared: Prepared, values: Mapping[str, object], tags: Mapping[str, str], size: int, *, wide: bool
