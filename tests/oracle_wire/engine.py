@@ -22,7 +22,7 @@ from tracesvc.catalogue.dialect import SYSDATE_BIND, DialectError, Translation, 
 
 MOST_IN_A_LIST: Final = 1000
 NO_TABLE, NO_COLUMN, LIST_TOO_LONG, NOT_A_NUMBER, BROKEN_OFF = 942, 904, 1795, 1722, 1013
-INVALID_STATEMENT: Final = 900
+INVALID_STATEMENT, NOT_ALL_BOUND = 900, 1008
 _TOKENS: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|:(\w+)", re.DOTALL)
 _LISTS: Final = re.compile(r"\bIN\s*\(\s*(:\w+(?:\s*,\s*:\w+)+)\s*\)", re.IGNORECASE)
 
@@ -128,20 +128,27 @@ class Query:
         self._cursor = cursor
         self._prepared = prepared
 
+    def describe(self) -> tuple[ColumnType, ...]:
+        """Its columns, without running it. Raises `Refused`."""
+        return self._run(f"SELECT * FROM ({self._prepared.translation.sql}) LIMIT 0", self._nothing())
+
     def execute(self, binds: Sequence[Bind]) -> tuple[ColumnType, ...]:
-        """Run it; its columns. Without binds where it has some, it is only described. Raises `Refused`."""
-        translation = self._prepared.translation
+        """Run it; its columns. Raises `Refused`."""
+        if len(binds) != len(self._prepared.names):
+            raise Refused(NOT_ALL_BOUND, "not all variables bound")
+        return self._run(self._prepared.translation.sql, self._values(binds))
+
+    def _run(self, sql: str, values: dict[str, object]) -> tuple[ColumnType, ...]:
         try:
-            if self._prepared.names and not binds:
-                self._cursor.execute(f"SELECT * FROM ({translation.sql}) LIMIT 0", self._nothing())
-            else:
-                self._cursor.execute(translation.sql, self._values(binds))
+            self._cursor.execute(sql, values)
         except duckdb.Error as error:
             raise _refusal(error) from error
         described = self._cursor.description or []
         return tuple(
             _column(name, str(kind))
-            for name, kind in zip(translation.columns, (part[1] for part in described), strict=True)
+            for name, kind in zip(
+                self._prepared.translation.columns, (part[1] for part in described), strict=True
+            )
         )
 
     def _values(self, binds: Sequence[Bind]) -> dict[str, object]:

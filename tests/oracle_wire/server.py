@@ -51,6 +51,8 @@ class Server:
 
     def open(self) -> int:
         """Listen, again on the same port after `shut`; the port."""
+        if self._listener is not None:
+            return self._port
         self._listener = listening(self._port)
         self._port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()

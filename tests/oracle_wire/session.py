@@ -222,15 +222,16 @@ class Session:
         if not parses_only:
             ledger.statement(sql)
             cursor.fault = ledger.fault(sql, {bind.value for bind in request.binds} if ledger.rules.statements else set())
+        self._requests.remember(number)
         try:
             self._stumble(cursor, 0)
-            self._open(cursor, request.binds)
+            self._open(cursor, request.binds, describes=parses_only)
         except Refused as error:
-            self._answer(answers.token(request.token) + self._end(code=error.code, message=error.text))
+            told = self._end(code=error.code, message=error.text, cursor=number)
+            self._answer(answers.token(request.token) + told)
             return
         self._drop(known)
         self._cursors[number] = cursor
-        self._requests.remember(number)
         front = answers.token(request.token)
         if request.sql is not None:
             front += answers.describe(cursor.columns, self._requests.fields)
@@ -248,17 +249,19 @@ class Session:
             return
         self._send_rows(front, cursor, request.cursor, request.rows, executed=False)
 
-    def _open(self, cursor: Cursor, binds: list[Bind]) -> None:
+    def _open(self, cursor: Cursor, binds: list[Bind], *, describes: bool) -> None:
         """Run the statement, or take its answer from memory."""
         memory = self._world.memory
         cursor.key = (cursor.sql, *(bind.value for bind in binds))
-        if memory is not None and cursor.key in memory:
+        if memory is not None and not describes and cursor.key in memory:
             cursor.columns, cursor.pieces = memory[cursor.key]
             return
         query = self._world.engine.open(cursor.sql)
         cursor.query = query
         try:
-            cursor.columns = self._watched(lambda: query.execute(binds), query.interrupt)
+            cursor.columns = self._watched(
+                lambda: query.describe() if describes else query.execute(binds), query.interrupt
+            )
         except BaseException:
             query.close()
             raise

@@ -107,12 +107,12 @@ class Pool:
             return session.connection.is_healthy()
 
         def ping() -> None:
-            session.connection.call_timeout = round(1000 * self._limits.connect)
+            session.limit(self._limits.connect)
             session.connection.ping()
 
         try:
             await within(self._limits.connect, session.run(ping))
-        except (TimeoutError, oracledb.Error, OSError):
+        except (TimeoutError, SourceUnavailable, oracledb.Error, OSError):
             return False
         return True
 

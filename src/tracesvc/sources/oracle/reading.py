@@ -87,8 +87,8 @@ class Reading:
         """Start the statement and the pull of its first batch; returns at once."""
 
         def first() -> RecordBatch | None:
+            self._session.limit(self._limits.seconds)
             self._session.tag(tags)
-            self._session.connection.call_timeout = max(1, round(1000 * self._limits.seconds))
             by_rows = self._limits.reader == "rows"
             self._batches = self._rows(params, batch_size) if by_rows else self._frames(params, batch_size, wide=wide)
             return next(self._batches, None)

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 import oracledb
 
+from tracesvc.errors import SourceUnavailable
 from tracesvc.sources.oracle.errors import source_error
 
 T = TypeVar("T")
@@ -78,6 +79,16 @@ class Session:
                 setattr(connection, name, value or None)  # an empty text would be sent in two ways at once
                 self._tags[name] = value
 
+    def limit(self, seconds: float) -> None:
+        """How long each call may take from now on; inside `run`.
+
+        Raises `SourceUnavailable` when the connection is gone: the driver would end the process (a
+        segmentation fault in 26.1).
+        """
+        if not self.connection.is_healthy():
+            raise SourceUnavailable("the connection to the database was lost")
+        self.connection.call_timeout = max(1, round(1000 * seconds))
+
     def break_off(self) -> None:
         """Tell the database to stop what it does for this session; from any thread."""
         connection = self._connection
@@ -92,7 +103,8 @@ class Session:
             connection, self._connection = self._connection, None
             if connection is not None:
                 with contextlib.suppress(oracledb.Error, OSError):
-                    connection.call_timeout = CLOSE_MS
+                    if connection.is_healthy():
+                        connection.call_timeout = CLOSE_MS
                     connection.close()
 
         done = self.run(work)

@@ -167,5 +167,5 @@ class OracleSource:
 
 
 def _ping(session: Session) -> None:
-    session.connection.call_timeout = round(1000 * _PING_SECONDS)
+    session.limit(_PING_SECONDS)
     session.connection.ping()
