@@ -161,8 +161,7 @@ class Session:
 
     def _serve(self) -> None:
         while True:
-            message = self._message()
-            request = self._requests.read(message)
+            request = self._request()
             for cursor in request.closed:
                 self._drop(self._cursors.pop(cursor, None))
             if request.tags:
@@ -173,8 +172,17 @@ class Session:
             except BrokenOff:
                 continue
 
+    def _request(self) -> Request:
+        """The next request; one that is cut short has the rest of it on its way."""
+        message = self._message()
+        while True:
+            try:
+                return self._requests.read(message)
+            except EOFError:
+                message += self._message()
+
     def _message(self) -> bytes:
-        """A whole message: as long as frames are full, more of it follows. Breaks are answered here."""
+        """What is there of a message: as long as frames are full, more follows. Breaks are answered here."""
         parts: list[bytes] = []
         while True:
             packet = self._wire.receive()
@@ -187,16 +195,8 @@ class Session:
             if int.from_bytes(packet.body[:2], "big") & END_OF_FILE:
                 raise Gone
             parts.append(packet.body[2:])
-            if not self._whole(packet, parts):
-                continue
-            return b"".join(parts)
-
-    def _whole(self, packet: Packet, parts: list[bytes]) -> bool:
-        if len(packet.body) + 8 >= self._wire.size - 16 and self._wire.waiting(0.05):
-            return False
-        if not self._cursors and len(parts) == 1:
-            return True
-        return True
+            if len(packet.body) + 8 < self._wire.size - 16 or not self._wire.waiting(0.01):
+                return b"".join(parts)
 
     def _handle(self, request: Request) -> bool:
         if request.function in (EXECUTE, REEXECUTE, REEXECUTE_FETCH):
@@ -222,7 +222,8 @@ class Session:
         if not parses_only:
             ledger.statement(sql)
             cursor.fault = ledger.fault(sql, {bind.value for bind in request.binds} if ledger.rules.statements else set())
-        self._requests.remember(number)
+        if not parses_only:
+            self._requests.remember(number)
         try:
             self._stumble(cursor, 0)
             self._open(cursor, request.binds, describes=parses_only)

@@ -22,6 +22,9 @@ from tracesvc.sources.oracle.session import Session
 _LET_GO_SECONDS: Final = 5.0
 """How long a break may take before the session is left behind."""
 
+_CHANGED: Final = frozenset({"ORA-00904", "ORA-00932", "ORA-00942", "ORA-01007", "DPY-2069", "DPY-3038"})
+"""A table is not what it was when the statement was described."""
+
 Reader = Literal["arrow", "rows"]
 
 
@@ -62,7 +65,7 @@ class KeptDescriptions:
         return self._kept[text]
 
     def forget(self, text: str) -> None:
-        """A statement failed: its tables may be others by now."""
+        """Its tables are others by now."""
         self._kept.pop(text, None)
 
 
@@ -110,9 +113,11 @@ class Reading:
             raise SourceTimeout("a statement took longer than DB_SLOW_CALL_TIMEOUT_MS allows") from None
         except oracledb.Error as error:
             self._broken = True
-            self._descriptions.forget(self._prepared.text)
-            if TOO_WIDE in codes_of(error):
+            codes = codes_of(error)
+            if TOO_WIDE in codes:
                 raise TooWide from error
+            if _CHANGED.intersection(codes):
+                self._descriptions.forget(self._prepared.text)
             raise
         except TraceError:
             self._broken = True
