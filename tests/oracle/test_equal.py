@@ -14,8 +14,8 @@ import pytest
 
 from tests.chaos.size import pick
 from tests.oracle_wire import OracleServer
-from tests.support import Plant
 from tests.streams import ALL_DOMAINS
+from tests.support import Plant
 from tracesvc.catalogue import Catalogue
 from tracesvc.demo.tiny import TINY_CONTAINER_IDS
 from tracesvc.fetch import EventFetcher, FetchLimits
@@ -29,7 +29,9 @@ COUNT: Final = pick(1500, 10_000)
 LINE_ROWS: Final = 5000
 
 
-async def lines(source: Source, catalogue: Catalogue, domain: str, ids: Sequence[str], *, trip: int = 5000) -> list[bytes]:
+async def lines(
+    source: Source, catalogue: Catalogue, domain: str, ids: Sequence[str], *, trip: int = 5000
+) -> list[bytes]:
     limits = FetchLimits(LINE_ROWS, trip, 0, 0, "Asia/Taipei")
     fetcher = EventFetcher(source, catalogue, limits, LocalSlots(4), None)
     size = fetcher.unit_size(domain, 1000) or len(ids)
@@ -53,7 +55,11 @@ async def embedded(plant: Plant, catalogue: Catalogue, domain: str, ids: Sequenc
 
 @pytest.mark.parametrize("domain", ALL_DOMAINS)
 async def test_a_domains_lines_are_those_of_the_embedded_source(
-    database: dict[str, Any], opened: Callable[..., OracleSource], catalogue: Catalogue, plant: Plant, domain: str
+    database: dict[str, Any],
+    opened: Callable[..., OracleSource],
+    catalogue: Catalogue,
+    plant: Plant,
+    domain: str,
 ) -> None:
     ids = plant.container_ids[:COUNT]
     found = await lines(opened(database), catalogue, domain, ids)
@@ -86,7 +92,9 @@ async def test_the_plant_with_every_oddity_reads_the_same_in_each_release_and_wa
 ) -> None:
     source = opened(make_server(tiny_plant, release=release).settings, trace_db_reader=reader)
     for domain in ALL_DOMAINS:
-        assert await lines(source, catalogue, domain, TINY_CONTAINER_IDS, trip=3) == tiny_lines[domain], domain
+        assert await lines(source, catalogue, domain, TINY_CONTAINER_IDS, trip=3) == tiny_lines[domain], (
+            domain
+        )
 
 
 @pytest.mark.parametrize("count", [1, 999, 1000, 1001, pick(2000, 11_400)])

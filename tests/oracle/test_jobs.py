@@ -1,4 +1,4 @@
-"""Jobs on Oracle, by real workers: the same lines as on DuckDB, whatever happens to the database meanwhile."""
+"""Jobs on Oracle, by real workers: the same records as on DuckDB, whatever happens to the database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from tests.asking import ended, status_of, submit
 from tests.chaos.size import pick
+from tests.grammar import StreamChecker, check_stream
 from tests.oracle_wire import OracleServer
 from tests.streams import body_of, path_of
-from tests.grammar import StreamChecker, check_stream
 from tests.support import Plant, Stack, wait_until
 from tracesvc.lines import rows_of
 
@@ -64,7 +64,9 @@ async def trace(stack: Stack, ids: tuple[str, ...]) -> tuple[StreamChecker, dict
     for line in body.splitlines():
         if line.startswith(b'{"type":"records"'):
             records[json.loads(line)["domain"]].append(rows_of(line)[1:-1])
-    return check_stream(body), {name: hashlib.sha256(b",".join(rows)).hexdigest() for name, rows in records.items()}
+    return check_stream(body), {
+        name: hashlib.sha256(b",".join(rows)).hexdigest() for name, rows in records.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,9 @@ async def test_a_container_that_cannot_be_read_is_counted_and_named_and_no_other
     }
 
 
-async def test_a_cancelled_job_breaks_its_statement_off(server: OracleServer, stack: Stack, plant: Plant) -> None:
+async def test_a_cancelled_job_breaks_its_statement_off(
+    server: OracleServer, stack: Stack, plant: Plant
+) -> None:
     stalls, breaks = server.count("stall"), server.count("break")
     server.rules(statements=[{"kind": "stall"}])
     async with stack.client() as api:

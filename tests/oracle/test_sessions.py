@@ -1,4 +1,4 @@
-"""Sessions: reused while they are sound, dropped when not; statements are broken off; sign-ins are not hammered."""
+"""Sessions: used again while sound, dropped when not; statements broken off; sign-ins not hammered."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ async def test_a_session_is_used_again_and_says_who_asks(tables: OracleServer, o
     assert [await count(source) for _ in range(3)] == [20_000] * 3
     current_job.reset(token)
     assert tables.count("login") == before + 1
-    assert {"module": "tracesvc", "client_identifier": "trace-evt-1"}.items() <= tables.report()["tags"][-1].items()
+    assert {"module": "tracesvc", "client_identifier": "trace-evt-1"}.items() <= tables.report()["tags"][
+        -1
+    ].items()
     assert any("NLS_SORT" in detail for _, event, detail in tables.report()["events"] if event == "command")
 
 
@@ -58,7 +60,9 @@ async def test_closing_signs_every_session_out(tables: OracleServer, opened: Mak
         await source.ping()
 
 
-async def test_a_cancelled_statement_is_broken_off_at_the_database(tables: OracleServer, opened: Make) -> None:
+async def test_a_cancelled_statement_is_broken_off_at_the_database(
+    tables: OracleServer, opened: Make
+) -> None:
     source, before = opened(tables.settings), tables.count("break")
     tables.rules(statements=[{"kind": "stall"}])
     task = asyncio.create_task(count(source))
@@ -140,7 +144,9 @@ async def test_a_code_says_what_helps_and_shows_nothing(
     with pytest.raises(kind) as caught:
         await count(source)
     assert caught.value.remedy == remedy
-    assert not any(word in caught.value.detail for word in ("SELECT r", "ROWS_", "fault", "tiger", "127.0.0.1"))
+    assert not any(
+        word in caught.value.detail for word in ("SELECT r", "ROWS_", "fault", "tiger", "127.0.0.1")
+    )
     assert await count(source) == 20_000
 
 
@@ -174,7 +180,9 @@ async def test_sign_ins_are_tried_again_after_the_pause(tables: OracleServer, op
     await wait_until(answers)
 
 
-@pytest.mark.parametrize("rules", [{"refuse_connect": 12514}, {"refuse_connect": 12519}, {"most_sessions": 1}])
+@pytest.mark.parametrize(
+    "rules", [{"refuse_connect": 12514}, {"refuse_connect": 12519}, {"most_sessions": 1}]
+)
 async def test_a_database_that_has_no_room_or_is_not_open_is_away(
     tables: OracleServer, opened: Make, rules: dict[str, Any]
 ) -> None:
@@ -212,7 +220,8 @@ async def test_an_idle_session_that_died_is_replaced(tables: OracleServer, opene
     tables.rules(most_sessions=0)
     logins = tables.count("login")
     (session,) = source._pool._idle
-    session.connection._impl.terminate()
+    implementation: Any = session.connection._impl
+    implementation.terminate()
     assert await count(source) == 20_000
     assert tables.count("login") == logins + 1
 
@@ -223,7 +232,9 @@ async def test_a_session_that_is_old_is_replaced(tables: OracleServer, opened: M
     assert tables.count("login") == logins + 2
 
 
-async def test_who_waits_for_a_session_waits_its_turn_then_is_told(tables: OracleServer, opened: Make) -> None:
+async def test_who_waits_for_a_session_waits_its_turn_then_is_told(
+    tables: OracleServer, opened: Make
+) -> None:
     source = opened(tables.settings, trace_db_pool_size=1)
     assert await asyncio.gather(*(count(source) for _ in range(4))) == [20_000] * 4
     impatient = opened(tables.settings, trace_db_pool_size=1, trace_db_pool_wait_seconds=0.05)
@@ -264,7 +275,11 @@ def test_settings_that_name_no_database_refuse_the_start(
 async def test_a_whole_connect_string_and_a_name_from_a_folder_lead_there_too(
     tables: OracleServer, opened: Make, tmp_path: Any
 ) -> None:
-    base = {name: value for name, value in tables.settings.items() if name not in ("db_host", "db_port", "db_service")}
+    base = {
+        name: value
+        for name, value in tables.settings.items()
+        if name not in ("db_host", "db_port", "db_service")
+    }
     await opened({**base, "db_dsn": f"127.0.0.1:{tables.port}/PLANT"}).ping()
     described = (
         f"(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=127.0.0.1)(PORT={tables.port}))"

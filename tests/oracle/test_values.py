@@ -85,7 +85,9 @@ async def test_a_wide_number_after_the_first_batch_has_the_unit_read_again(
     assert [row["N"] for row in found if row["K"] in (899, 900)] == [1, int(LARGEST)]
 
 
-async def test_fractions_of_37_digits_are_exact_and_what_has_more_than_38_is_refused(source: OracleSource) -> None:
+async def test_fractions_of_37_digits_are_exact_and_what_has_more_than_38_is_refused(
+    source: OracleSource,
+) -> None:
     (row,) = await records(source, "SELECT f.N FROM DWH.FRACTIONS f")
     assert row["N"] == Decimal("0.1234567890123456789012345678901234567")
     with pytest.raises((ValueRefused, SourceError)):
@@ -96,11 +98,18 @@ async def test_fractions_of_37_digits_are_exact_and_what_has_more_than_38_is_ref
 async def test_text_is_exact_and_dates_have_their_seconds(source: OracleSource) -> None:
     found = await records(source, "SELECT t.S, t.D FROM DWH.TEXTS t ORDER BY t.K")
     assert [row["S"] for row in found] == ['晶圓 "𠮷" \\ 末', "ABC             ", None, "長" * 1300]
-    assert [row["D"] for row in found] == ["2026-01-01T00:00:00", "2026-12-31T23:59:59", None, "1969-12-31T23:59:58"]
+    assert [row["D"] for row in found] == [
+        "2026-01-01T00:00:00",
+        "2026-12-31T23:59:59",
+        None,
+        "1969-12-31T23:59:58",
+    ]
 
 
 async def test_blanks_at_the_end_of_a_char_do_not_count_in_a_list(source: OracleSource) -> None:
-    stream = source.batches("SELECT TRIM(t.S) AS S FROM DWH.TEXTS t WHERE TRIM(t.S) IN (:ids)", {"ids": ["ABC  "]}, batch_size=9)
+    stream = source.batches(
+        "SELECT TRIM(t.S) AS S FROM DWH.TEXTS t WHERE TRIM(t.S) IN (:ids)", {"ids": ["ABC  "]}, batch_size=9
+    )
     assert [batch.column("S").to_pylist() async for batch in stream] == [["ABC"]]
 
 

@@ -1,4 +1,4 @@
-"""The test server is one for the driver: sign-in, statements, fetches, errors and breaks, in three releases."""
+"""The test server is one for the driver: sign-in, statements, fetches, errors and breaks."""
 
 # ruff: noqa: DTZ001 - the plant's times have no zone
 
@@ -46,7 +46,9 @@ def rows(connection: oracledb.Connection, sql: str, size: int, **binds: object) 
 
 
 @pytest.mark.parametrize("size", [1000, 3000, 20_000])
-def test_rows_come_whole_and_in_order_over_many_round_trips(connection: oracledb.Connection, size: int) -> None:
+def test_rows_come_whole_and_in_order_over_many_round_trips(
+    connection: oracledb.Connection, size: int
+) -> None:
     found = rows(connection, ALL, size)
     assert [row[0] for row in found] == list(range(ROWS))
     assert found[-1] == (ROWS - 1, (ROWS - 1) % 7, f"晶圓{(ROWS - 1) // 50}", datetime(2026, 1, 1, 3, 19, 59))
@@ -62,11 +64,19 @@ def test_values_are_bound_and_lists_are_limited(connection: oracledb.Connection)
     assert rows(connection, sql, 10, a=5, b=7, d=datetime(2026, 1, 1)) == [(5,), (7,)]
     names = ", ".join(f":b{place}" for place in range(1001))
     with pytest.raises(oracledb.Error, match="ORA-01795"):
-        rows(connection, f"SELECT t.N FROM DWH.LONG_TABLE t WHERE t.N IN ({names})", 10, **{f"b{p}": p for p in range(1001)})
+        rows(
+            connection,
+            f"SELECT t.N FROM DWH.LONG_TABLE t WHERE t.N IN ({names})",
+            10,
+            **{f"b{p}": p for p in range(1001)},
+        )
 
 
 def test_a_session_goes_on_after_an_error(connection: oracledb.Connection) -> None:
-    for sql, code in (("SELECT x.A FROM DWH.NOWHERE x", "ORA-00942"), ("SELECT t.A FROM DWH.LONG_TABLE t", "ORA-00904")):
+    for sql, code in (
+        ("SELECT x.A FROM DWH.NOWHERE x", "ORA-00942"),
+        ("SELECT t.A FROM DWH.LONG_TABLE t", "ORA-00904"),
+    ):
         with pytest.raises(oracledb.Error, match=code):
             rows(connection, sql, 10)
     connection.ping()
@@ -79,7 +89,9 @@ def test_a_wrong_password_and_an_unknown_service_are_refused(wire: OracleServer)
         oracledb.connect(**{**wire.connect_args, "dsn": f"127.0.0.1:{wire.port}/NOWHERE"})
 
 
-def test_a_statement_is_broken_off_from_another_thread(wire: OracleServer, connection: oracledb.Connection) -> None:
+def test_a_statement_is_broken_off_from_another_thread(
+    wire: OracleServer, connection: oracledb.Connection
+) -> None:
     wire.rules(statements=[{"kind": "stall"}])
     caught: list[BaseException] = []
 
@@ -100,7 +112,9 @@ def test_a_statement_is_broken_off_from_another_thread(wire: OracleServer, conne
     assert rows(connection, "SELECT 1 AS A FROM DUAL", 10) == [(1,)]
 
 
-def test_the_drivers_own_time_limit_breaks_a_statement_off(wire: OracleServer, connection: oracledb.Connection) -> None:
+def test_the_drivers_own_time_limit_breaks_a_statement_off(
+    wire: OracleServer, connection: oracledb.Connection
+) -> None:
     wire.rules(statements=[{"kind": "stall", "times": 1}])
     connection.call_timeout = 100
     with pytest.raises(oracledb.Error, match="DPY-4024"):

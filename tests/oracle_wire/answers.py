@@ -122,7 +122,9 @@ def parameters() -> bytes:
     return b"\x08" + ub(0) * 4
 
 
-def end(fields: int, *, cursor: int = 0, code: int = 0, message: str = "", rows: int = 0, place: int = 0) -> bytes:
+def end(
+    fields: int, *, cursor: int = 0, code: int = 0, message: str = "", rows: int = 0, place: int = 0
+) -> bytes:
     """Message 4: the end of an answer; `code` 0 says that more rows may come."""
     parts = [
         b"\x04", ub(0), ub(0), ub(0), ub(0), ub(0), ub(0), ub(cursor), ub(place), bytes(6),

@@ -200,12 +200,12 @@ def _refusal(error: duckdb.Error) -> Refused:
 
 def _column(name: str, kind: str) -> ColumnType:
     base, _, rest = kind.partition("(")
-    if base == "VARCHAR" or base == "NULL" or base == '"NULL"':
+    if base in ("VARCHAR", "NULL", '"NULL"'):
         return ColumnType(name, VARCHAR, 4000)
     if base in ("TIMESTAMP", "DATE"):
         return ColumnType(name, DATE, 7)
     if base == "DECIMAL":
         precision, scale = (int(part) for part in rest.rstrip(")").split(","))
-        if precision < 38:  # noqa: PLR2004 - a NUMBER without precision
+        if precision < 38:
             return ColumnType(name, NUMBER, 22, precision, scale)
     return ColumnType(name, NUMBER, 22, 0, -127)

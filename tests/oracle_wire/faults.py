@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -78,7 +79,7 @@ class Ledger:
             self.counts["statement"] += 1
             self.texts[sql] += 1
 
-    def fault(self, sql: str, binds: set[object]) -> Fault | None:
+    def fault(self, sql: str, binds: Collection[object]) -> Fault | None:
         """The fault of the statement that begins now."""
         with self._lock:
             for place, fault in enumerate(self.rules.statements):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -80,7 +81,9 @@ class Wire:
         self.send(MARKER, bytes([1, 0, kind]))
 
     def _head(self, kind: int, size: int) -> bytes:
-        length = struct.pack(">I" if self.large else ">HH", *([size + HEADER] if self.large else [size + HEADER, 0]))
+        length = struct.pack(
+            ">I" if self.large else ">HH", *([size + HEADER] if self.large else [size + HEADER, 0])
+        )
         return length + bytes([kind, 0, 0, 0])
 
     def _write(self, data: bytes) -> None:
@@ -98,8 +101,6 @@ class Wire:
         self.sent += len(data)
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._sock.close()

@@ -90,7 +90,7 @@ def text(value: str) -> bytes:
     return bytes_(value.encode())
 
 
-def number(value: int | float | Decimal) -> bytes:
+def number(value: float | Decimal) -> bytes:
     """A NUMBER: an exponent, then digits to the base of 100; behind its length."""
     sign, digits, exponent = Decimal(str(value)).as_tuple()
     assert isinstance(exponent, int)

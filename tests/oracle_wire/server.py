@@ -37,7 +37,9 @@ class Server:
         self.ledger = Ledger()
         plant = options.get("plant")
         self._world = World(
-            engine=Engine(Path(plant) if plant else None, options.get("setup", ""), options.get("missing", ())),
+            engine=Engine(
+                Path(plant) if plant else None, options.get("setup", ""), options.get("missing", ())
+            ),
             ledger=self.ledger,
             release=RELEASES[options.get("release", "19c")],
             executor=ThreadPoolExecutor(64),

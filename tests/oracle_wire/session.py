@@ -13,11 +13,22 @@ from tests.oracle_wire import answers, handshake
 from tests.oracle_wire.answers import NO_MORE_ROWS, ColumnType, RowEncoder
 from tests.oracle_wire.engine import BROKEN_OFF, Engine, Query, Refused
 from tests.oracle_wire.faults import Fault, Ledger
-from tests.oracle_wire.packets import BREAK, DATA, END_OF_FILE, MARKER, RESET, Gone, Packet, Wire
+from tests.oracle_wire.packets import BREAK, DATA, END_OF_FILE, MARKER, RESET, Gone, Wire
 from tests.oracle_wire.primitives import Reader
 from tests.oracle_wire.requests import (
-    EXECUTE, EXECUTES, FETCH, FETCHES, LOGIN_ONE, LOGIN_TWO, LOGOFF, PARSES_ONLY, REEXECUTE, REEXECUTE_FETCH,
-    Bind, Request, Requests,
+    EXECUTE,
+    EXECUTES,
+    FETCH,
+    FETCHES,
+    LOGIN_ONE,
+    LOGIN_TWO,
+    LOGOFF,
+    PARSES_ONLY,
+    REEXECUTE,
+    REEXECUTE_FETCH,
+    Bind,
+    Request,
+    Requests,
 )  # fmt: skip
 
 FAST_AUTH: Final = 34
@@ -221,7 +232,9 @@ class Session:
         cursor = Cursor(sql)
         if not parses_only:
             ledger.statement(sql)
-            cursor.fault = ledger.fault(sql, {bind.value for bind in request.binds} if ledger.rules.statements else set())
+            cursor.fault = ledger.fault(
+                sql, {bind.value for bind in request.binds} if ledger.rules.statements else set()
+            )
         if not parses_only:
             self._requests.remember(number)
         try:
@@ -236,7 +249,9 @@ class Session:
         front = answers.token(request.token)
         if request.sql is not None:
             front += answers.describe(cursor.columns, self._requests.fields)
-        fetches = request.options & FETCHES if request.function == EXECUTE else request.function == REEXECUTE_FETCH
+        fetches = (
+            request.options & FETCHES if request.function == EXECUTE else request.function == REEXECUTE_FETCH
+        )
         if parses_only or not fetches or not (request.function != EXECUTE or request.options & EXECUTES):
             self._answer(front + answers.parameters() + self._end(cursor=number))
             return
@@ -282,7 +297,9 @@ class Session:
         parts = [front, answers.ROW_HEADER, *pieces]
         if executed:
             parts.append(answers.parameters())
-        parts.append(self._end(cursor=number, code=code, message="ORA-01403: no data found\n", rows=cursor.at))
+        parts.append(
+            self._end(cursor=number, code=code, message="ORA-01403: no data found\n", rows=cursor.at)
+        )
         self._answer(b"".join(parts))
 
     def _pieces(self, cursor: Cursor, count: int) -> list[bytes]:
@@ -351,7 +368,9 @@ class Session:
         while (packet := self._wire.receive()).kind != MARKER or packet.body[2] != RESET:
             pass
         self._wire.send_marker(RESET)
-        self._answer(self._end(code=BROKEN_OFF, message="ORA-01013: user requested cancel of current operation\n"))
+        self._answer(
+            self._end(code=BROKEN_OFF, message="ORA-01013: user requested cancel of current operation\n")
+        )
 
     def _end(self, **told: object) -> bytes:
         return answers.end(self._requests.fields, **told)  # type: ignore[arg-type]

@@ -29,8 +29,8 @@ def open_source(settings: Settings, catalogue: Catalogue) -> Source:
     if url.startswith(_ORACLE):
         if url != _ORACLE:
             raise SourceConfigError(
-                "TRACE_SOURCE_URL is oracle:// and nothing more: the address is in DB_HOST, DB_PORT and DB_SERVICE,"
-                " or in DB_DSN"
+                "TRACE_SOURCE_URL is oracle:// and nothing more: the address is in DB_HOST, DB_PORT and"
+                " DB_SERVICE, or in DB_DSN"
             )
         from tracesvc.sources.oracle.source import OracleSource  # noqa: PLC0415 - the driver, when it is needed
 

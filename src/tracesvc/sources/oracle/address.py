@@ -41,19 +41,8 @@ def sign_in(settings: Settings) -> Callable[[], oracledb.Connection]:
 
 
 def _params(settings: Settings) -> oracledb.ConnectParams:
-    missing = [
-        name
-        for name, value in (
-            ("DB_HOST (or DB_DSN)", settings.db_host or settings.db_dsn),
-            ("DB_SERVICE (or DB_DSN)", settings.db_service or settings.db_dsn),
-            ("DB_USER", settings.db_user),
-            ("DB_PASSWORD", settings.db_password.get_secret_value()),
-        )
-        if not value
-    ]
-    if missing:
-        raise SourceConfigError(f"TRACE_SOURCE_URL is oracle://, so these are needed too: {', '.join(missing)}")
-    params = oracledb.ConnectParams(
+    _refuse_incomplete(settings)
+    params: oracledb.ConnectParams = oracledb.ConnectParams(
         user=settings.db_user,
         password=settings.db_password.get_secret_value(),
         tcp_connect_timeout=settings.trace_db_connect_seconds,
@@ -78,6 +67,23 @@ def _params(settings: Settings) -> oracledb.ConnectParams:
             " of DB_WALLET_DIR"
         ) from error
     return params
+
+
+def _refuse_incomplete(settings: Settings) -> None:
+    missing = [
+        name
+        for name, value in (
+            ("DB_HOST (or DB_DSN)", settings.db_host or settings.db_dsn),
+            ("DB_SERVICE (or DB_DSN)", settings.db_service or settings.db_dsn),
+            ("DB_USER", settings.db_user),
+            ("DB_PASSWORD", settings.db_password.get_secret_value()),
+        )
+        if not value
+    ]
+    if missing:
+        raise SourceConfigError(
+            f"TRACE_SOURCE_URL is oracle://, so these are needed too: {', '.join(missing)}"
+        )
 
 
 def identity(settings: Settings) -> str:

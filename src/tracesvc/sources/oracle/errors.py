@@ -33,14 +33,16 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
         SourceTimeout,
         "a statement took longer than the database or DB_SLOW_CALL_TIMEOUT_MS allows",
         frozenset(
-            {CALL_TIMEOUT, BROKEN_OFF, "ORA-00040", "ORA-02393", "ORA-02395", "ORA-03136", "ORA-12535", "ORA-56735"}
+            {CALL_TIMEOUT, BROKEN_OFF, "ORA-00040", "ORA-02393",
+             "ORA-02395", "ORA-03136", "ORA-12535", "ORA-56735"}
         ),
     ),
     (
         SourceTooLarge,
         "the database ran out of undo, memory or temporary space for a statement",
         frozenset(
-            {"ORA-01555", "ORA-01652", "ORA-01795", "ORA-04030", "ORA-04031", "ORA-04036", "ORA-30036", "ORA-10260"}
+            {"ORA-01555", "ORA-01652", "ORA-01795", "ORA-04030",
+             "ORA-04031", "ORA-04036", "ORA-30036", "ORA-10260"}
         ),
     ),
     (
@@ -54,8 +56,10 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     ),
     (
         SignInRefused,
-        "the database refuses the user or password: check DB_USER and DB_PASSWORD, and whether the account"
-        " is locked or its password has expired",
+        (
+            "the database refuses the user or password: check DB_USER and DB_PASSWORD, and whether the account"
+            " is locked or its password has expired"
+        ),
         frozenset(
             {"ORA-01005", "ORA-01017", "ORA-01045", "ORA-01918", "ORA-28000", "ORA-28001", "ORA-28003",
              "ORA-28007", "ORA-28030", "ORA-28040", "ORA-28365", "DPY-4001", "DPY-4035", "DPY-3015"}
@@ -70,7 +74,8 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
         CatalogueMismatch,
         "a table, column or statement of the catalogue does not fit the database: `tracesvc doctor` says which",
         frozenset(
-            {"ORA-00904", "ORA-00932", "ORA-00942", "ORA-00980", "ORA-01775", "ORA-04063", "ORA-04043", "ORA-00900",
+            {"ORA-00904", "ORA-00932", "ORA-00942", "ORA-00980",
+             "ORA-01775", "ORA-04063", "ORA-04043", "ORA-00900",
              "ORA-00907", "ORA-00918", "ORA-00923", "ORA-00936", "ORA-00979"}
         ),
     ),
@@ -82,7 +87,8 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     (
         SourceUnavailable,
         "the database has no room for one more session",
-        frozenset({"ORA-00018", "ORA-00020", "ORA-02391", "ORA-12516", "ORA-12518", "ORA-12519", "ORA-12520"}),
+        frozenset({"ORA-00018", "ORA-00020", "ORA-02391",
+         "ORA-12516", "ORA-12518", "ORA-12519", "ORA-12520"}),
     ),
     (
         SourceUnavailable,
@@ -106,9 +112,12 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     ),
     (
         SourceError,
-        "the way to the database is not one that tracesvc can go: check DB_DSN, DB_WALLET_DIR and that the"
-        " database asks for no native network encryption",
-        frozenset({"DPY-3001", "DPY-3010", "DPY-4000", "DPY-4017", "DPY-4018", "DPY-4021", "DPY-4026", "DPY-4027",
+        (
+            "the way to the database is not one that tracesvc can go: check DB_DSN, DB_WALLET_DIR and that the"
+            " database asks for no native network encryption"
+        ),
+        frozenset({"DPY-3001", "DPY-3010", "DPY-4000", "DPY-4017",
+         "DPY-4018", "DPY-4021", "DPY-4026", "DPY-4027",
                    "DPY-6002", "ORA-12660", "ORA-12650"}),
     ),
 )  # fmt: skip

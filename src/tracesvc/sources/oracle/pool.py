@@ -1,5 +1,4 @@
-"""Sessions that are kept: opened when needed, at most so many, tested when they have been idle, and dropped
-when anything was wrong with them.
+"""Sessions that are kept: at most so many, tested after they were idle, dropped when anything was wrong.
 
 The driver's own pool opens connections in one thread, and one that hangs there stops it for good; it would
 also try a wrong password again with every call, until the account is locked.
@@ -11,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -29,8 +28,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """`size`: sessions at once; `wait`: for one of them; `connect`: for a sign-in; `idle`: without a test;
-    `age`: of a session; `pause`: without sign-ins after a refused one. Seconds."""
+    """In seconds, but `size`, the sessions at once.
+
+    `wait`: for one of them; `connect`: for a sign-in; `idle`: without a test; `age`: of a session; `pause`:
+    without sign-ins after a refused one.
+    """
 
     size: int
     wait: float
@@ -131,7 +133,7 @@ class Pool:
             ) from None
         except SignInRefused as error:
             self._refusal = (time.monotonic() + self._limits.pause, error.detail)
-            logger.error("no sign-in is tried for %g s: %s", self._limits.pause, error.detail)
+            logger.warning("no sign-in is tried for %g s: %s", self._limits.pause, error.detail)
             self._drop(session)
             raise
         except BaseException:

@@ -1,8 +1,7 @@
-"""A statement that is being read: pulled in its session's thread, one batch ahead, and broken off on demand."""
+"""A statement being read: pulled in its session's thread, one batch ahead, and broken off on demand."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
@@ -34,8 +33,10 @@ class TooWide(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """`seconds`: how long the database may work on a statement in all; `prefetch`: rows that come with the
-    answer to the statement itself, when it is read by rows."""
+    """`seconds`: how long the database may work on a statement in all.
+
+    `prefetch`: rows that come with the answer to the statement itself, when it is read by rows.
+    """
 
     seconds: float
     prefetch: int
@@ -93,7 +94,9 @@ class Reading:
             self._session.limit(self._limits.seconds)
             self._session.tag(tags)
             by_rows = self._limits.reader == "rows"
-            self._batches = self._rows(params, batch_size) if by_rows else self._frames(params, batch_size, wide=wide)
+            self._batches = (
+                self._rows(params, batch_size) if by_rows else self._frames(params, batch_size, wide=wide)
+            )
             return next(self._batches, None)
 
         self._pull = self._session.run(first)

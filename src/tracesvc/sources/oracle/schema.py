@@ -76,9 +76,7 @@ def batch_of(frame: object) -> RecordBatch | None:
         return None
     (batch,) = batches
     columns = [_restored(column) for column in batch.columns]
-    fields = [
-        Field(name, column.type) for name, column in zip(batch.column_names, columns, strict=True)
-    ]
+    fields = [Field(name, column.type) for name, column in zip(batch.column_names, columns, strict=True)]
     return RecordBatch.from_arrays(columns, schema=Schema(fields))
 
 
@@ -94,9 +92,7 @@ def batch_of_rows(rows: Sequence[tuple[Any, ...]], described: Described) -> Reco
     for place, column in enumerate(described):
         values = [row[place] for row in rows]
         columns.append(_column(values, _asked(column, wide=True)))
-    fields = [
-        Field(column[0], values.type) for column, values in zip(described, columns, strict=True)
-    ]
+    fields = [Field(column[0], values.type) for column, values in zip(described, columns, strict=True)]
     return RecordBatch.from_arrays(columns, schema=Schema(fields))
 
 

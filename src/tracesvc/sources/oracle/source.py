@@ -52,7 +52,10 @@ class OracleSource:
             reader=settings.trace_db_reader,
         )
         self._names = frozenset(
-            {*catalogue.tables, *(column.name for table in catalogue.tables.values() for column in table.columns)}
+            {
+                *catalogue.tables,
+                *(column.name for table in catalogue.tables.values() for column in table.columns),
+            }
         )
         self._actions = {domain.sql: domain.name for domain in catalogue.domains.values()}
         self._descriptions = KeptDescriptions()
@@ -131,7 +134,13 @@ class OracleSource:
                 return
 
     async def _run(
-        self, prepared: Prepared, values: Mapping[str, object], tags: Mapping[str, str], size: int, *, wide: bool
+        self,
+        prepared: Prepared,
+        values: Mapping[str, object],
+        tags: Mapping[str, str],
+        size: int,
+        *,
+        wide: bool,
     ) -> AsyncGenerator[RecordBatch]:
         session = await self._pool.acquire()
         reading = Reading(session, prepared, self._descriptions, self._limits)
