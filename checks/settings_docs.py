@@ -33,8 +33,8 @@ DOCS_INTRO: Final = """\
 
 Each setting is an environment variable; a `.env` file in the working directory is read too, and the
 environment wins. Settings are read once, when a process starts: a wrong value refuses the start with a
-message that names the variable. Each can be given by a file, too: `DB_PASSWORD_FILE=/run/secrets/db` reads the
-password from there.
+message that names the variable. Each can be given by a file, too: with `DB_PASSWORD_FILE=/run/secrets/db` the
+password is what stands in there.
 
 Made from `src/tracesvc/settings.py` by `make fmt`.
 """

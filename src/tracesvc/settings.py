@@ -1,7 +1,8 @@
 """Every setting of the service: its name, unit, default and meaning, in one frozen object.
 
-A field's name in upper case is the environment variable; the same with `_FILE` names a file that holds the
-value. `.env` in the working directory is read too. Settings are read at the composition roots (`cli`, `app`, `worker`) and passed down as values.
+A field's name in upper case is the environment variable; the same with `_FILE` behind it names a file that
+holds the value. `.env` in the working directory is read too. Settings are read at the composition roots
+(`cli`, `app`, `worker`) and passed down as values.
 """
 
 from __future__ import annotations

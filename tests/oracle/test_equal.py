@@ -113,7 +113,10 @@ async def test_the_statements_text_does_not_vary_with_the_number_of_ids(
 async def test_a_list_longer_than_a_block_is_asked_block_by_block(
     database: dict[str, Any], opened: Callable[..., OracleSource], plant: Plant
 ) -> None:
-    sql = "SELECT TRIM(k.CONTAINERID) AS ID FROM DWH.DW_MES_CONTAINER k WHERE k.CONTAINERID IN (:ids) ORDER BY 1"
+    sql = (
+        "SELECT TRIM(k.CONTAINERID) AS ID FROM DWH.DW_MES_CONTAINER k"
+        " WHERE k.CONTAINERID IN (:ids) ORDER BY 1"
+    )
     ids = list(plant.container_ids[:1500])
     stream = opened(database).batches(sql, {"ids": ids}, batch_size=400)
     found = [one async for batch in stream for one in batch.column("ID").to_pylist()]

@@ -135,7 +135,8 @@ async def test_a_refused_password_fails_the_job_and_is_not_tried_over_and_over(
     server: OracleServer, stacks: Callable[..., Stack], plant: Plant
 ) -> None:
     settings = {
-        **SETTINGS, **server.settings, "trace_db_sign_in_pause_seconds": 600, "trace_db_session_seconds": 0.000001,
+        **SETTINGS, **server.settings,
+        "trace_db_sign_in_pause_seconds": 600, "trace_db_session_seconds": 0.000001,
     }  # fmt: skip
     stack = stacks(None, workers=1, **settings)
     before = server.count("refused")

@@ -5,7 +5,8 @@ source's own rules; fails when told to; and says what it saw. No part of the pac
 
 Reading order: `primitives` (numbers, dates, text on the wire), `packets` (frames on a socket), `handshake`
 (from CONNECT to a session), `requests` (what the client asks), `answers` (what it gets), `engine` (SQL),
-`faults`, `session` (one connection), `server` (all of them, and the control port), `handle` (what a test holds).
+`faults`, `session` (one connection), `server` (all of them, and the control port), `handle` (what a test
+holds).
 """
 
 from tests.oracle_wire.handle import OracleServer

@@ -49,7 +49,7 @@ class Engine:
     """One plant. Missing tables and columns may be asked for, for tests of what is told then."""
 
     def __init__(self, plant: Path | None, setup: str, missing: Sequence[str] = ()) -> None:
-        """`missing`: tables, and columns as TABLE.COLUMN; `setup`: SQL of DuckDB that makes further tables."""
+        """`missing`: tables, and columns as TABLE.COLUMN; `setup`: SQL that makes further tables."""
         self._catalogue = load_catalogue()
         self._con = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "1GB"})
         self._con.execute("CREATE SCHEMA DWH")

@@ -76,7 +76,8 @@ class Requests:
         if self.fields >= FIELDS_TOKEN:
             request.token = reader.ub()
         readers: Mapping[int, Callable[[Reader, Request], None]] = {
-            EXECUTE: self._execute, REEXECUTE: self._reexecute, REEXECUTE_FETCH: self._reexecute, FETCH: _fetch,
+            EXECUTE: self._execute, FETCH: _fetch,
+            REEXECUTE: self._reexecute, REEXECUTE_FETCH: self._reexecute,
         }  # fmt: skip
         if request.function in readers:
             readers[request.function](reader, request)

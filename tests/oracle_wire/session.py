@@ -40,7 +40,7 @@ Memory = dict[tuple[object, ...], tuple[tuple[ColumnType, ...], list[bytes]]]
 
 @dataclass(frozen=True)
 class World:
-    """What all sessions share. `memory`: answers already encoded, kept when the server is told to keep them."""
+    """What all sessions share. `memory`: answers that are encoded, kept when the server is told to."""
 
     engine: Engine
     ledger: Ledger

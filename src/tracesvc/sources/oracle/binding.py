@@ -49,7 +49,7 @@ class Prepared:
             yield {**params, long[0]: ids[start : start + BLOCK]}
 
     def binds(self, cursor: oracledb.Cursor, params: Mapping[str, object]) -> Binds:
-        """Values as the driver takes them: ids as CHAR, so that blanks at a CHAR column's end do not count."""
+        """Values as the driver takes them: ids as CHAR, so that blanks at a column's end do not count."""
         found: Binds = {name: params[name] for name in self.scalars}
         for name in self.lists:
             ids = _ids(params[name])

@@ -57,8 +57,8 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     (
         SignInRefused,
         (
-            "the database refuses the user or password: check DB_USER and DB_PASSWORD, and whether the account"
-            " is locked or its password has expired"
+            "the database refuses the user or password: check DB_USER and DB_PASSWORD, and whether the"
+            " account is locked or its password has expired"
         ),
         frozenset(
             {"ORA-01005", "ORA-01017", "ORA-01045", "ORA-01918", "ORA-28000", "ORA-28001", "ORA-28003",
@@ -72,7 +72,7 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     ),
     (
         CatalogueMismatch,
-        "a table, column or statement of the catalogue does not fit the database: `tracesvc doctor` says which",
+        "a table, column or statement of the catalogue does not fit the database: see `tracesvc doctor`",
         frozenset(
             {"ORA-00904", "ORA-00932", "ORA-00942", "ORA-00980",
              "ORA-01775", "ORA-04063", "ORA-04043", "ORA-00900",
@@ -113,8 +113,8 @@ _TOLD: Final[tuple[tuple[type[TraceError], str, frozenset[str]], ...]] = (
     (
         SourceError,
         (
-            "the way to the database is not one that tracesvc can go: check DB_DSN, DB_WALLET_DIR and that the"
-            " database asks for no native network encryption"
+            "the way to the database is not one that tracesvc can go: check DB_DSN, DB_WALLET_DIR and that"
+            " the database asks for no native network encryption"
         ),
         frozenset({"DPY-3001", "DPY-3010", "DPY-4000", "DPY-4017",
          "DPY-4018", "DPY-4021", "DPY-4026", "DPY-4027",
