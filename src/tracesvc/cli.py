@@ -120,7 +120,7 @@ def demo(containers: int, port: int | None, *, once: bool) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(*, as_json: bool) -> None:
-    """Look at settings, Redis, workers, the source and its tables, and say what to do.
+    """Look whether everything is there, and say what to do.
 
     Exit code 0 when all is well or only warned of, 1 when something failed.
     """
