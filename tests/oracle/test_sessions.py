@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -48,6 +49,22 @@ async def test_a_session_is_used_again_and_says_who_asks(tables: OracleServer, o
         -1
     ].items()
     assert any("NLS_SORT" in detail for _, event, detail in tables.report()["events"] if event == "command")
+
+
+async def test_cursors_are_closed_before_the_garbage_collector_finds_them(
+    tables: OracleServer, opened: Make
+) -> None:
+    """One that is collected in a call of its own connection would wait for itself."""
+    source, before = opened(tables.settings), gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        async with asyncio.timeout(60):
+            for _ in range(5):
+                stream = source.batches(ALL, {}, batch_size=20_000)
+                assert (await anext(stream)).num_rows == 20_000
+                await stream.aclose()
+    finally:
+        gc.set_threshold(*before)
 
 
 async def test_closing_signs_every_session_out(tables: OracleServer, opened: Make) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -24,6 +25,7 @@ _LET_GO_SECONDS: Final = 5.0
 _CHANGED: Final = frozenset({"ORA-00904", "ORA-00932", "ORA-00942", "ORA-01007", "DPY-2069", "DPY-3038"})
 """A table is not what it was when the statement was described."""
 
+Batches = Generator[RecordBatch, None, None]
 Reader = Literal["arrow", "rows"]
 
 
@@ -81,7 +83,7 @@ class Reading:
         self._descriptions = descriptions
         self._limits = limits
         self._seconds_left = limits.seconds
-        self._batches: Iterator[RecordBatch] = iter(())
+        self._batches: Batches | None = None
         self._pull: Future[RecordBatch | None] | None = None
         self._broken = False
 
@@ -97,7 +99,7 @@ class Reading:
             self._batches = (
                 self._rows(params, batch_size) if by_rows else self._frames(params, batch_size, wide=wide)
             )
-            return next(self._batches, None)
+            return self._next()
 
         self._pull = self._session.run(first)
 
@@ -126,14 +128,14 @@ class Reading:
             self._broken = True
             raise
         self._seconds_left = max(0.0, self._seconds_left - (time.monotonic() - began))
-        self._pull = None if batch is None else self._session.run(lambda: next(self._batches, None))
+        self._pull = None if batch is None else self._session.run(self._next)
         return batch
 
     async def stop(self) -> bool:
         """Break off what runs and wait until it has let go; whether the session can be used again."""
         pull, self._pull = self._pull, None
         if pull is None or pull.cancel():
-            return not self._broken and self._session.connection.is_healthy()
+            return self._end()
         if not pull.done():
             self._session.break_off()
             try:
@@ -141,22 +143,41 @@ class Reading:
             except Exception:  # noqa: BLE001 - whatever a broken statement ends with: its session goes
                 return False
             return False
-        return pull.exception() is None and not self._broken and self._session.connection.is_healthy()
+        return pull.exception() is None and self._end()
 
-    def _frames(self, params: Mapping[str, object], size: int, *, wide: bool) -> Iterator[RecordBatch]:
+    def _end(self) -> bool:
+        """Let the statement go in the session's thread; whether the session can be used again."""
+        if self._batches is not None:
+            self._session.run(self._batches.close)
+        return not self._broken and self._session.connection.is_healthy()
+
+    def _next(self) -> RecordBatch | None:
+        assert self._batches is not None
+        return next(self._batches, None)
+
+    def _frames(self, params: Mapping[str, object], size: int, *, wide: bool) -> Batches:
         connection = self._session.connection
         described = self._descriptions.of(connection, self._prepared.text)
         with connection.cursor() as cursor:
             binds = self._prepared.binds(cursor, params)
-        frames = connection.fetch_df_batches(
+        frames: Any = connection.fetch_df_batches(
             self._prepared.text, binds, size=size, requested_schema=requested(described, wide=wide)
         )
-        for frame in frames:
-            batch = batch_of(frame)
-            if batch is not None:
-                yield batch
+        own: oracledb.Cursor | None = None
+        try:
+            for frame in frames:
+                own = own or frames.gi_frame.f_locals["cursor"]
+                batch = batch_of(frame)
+                if batch is not None:
+                    yield batch
+        finally:
+            # The driver never closes this cursor, which is part of a cycle. Collected during another call of
+            # its connection, it waits for a lock that its own thread holds (26.1).
+            if own is not None:
+                with contextlib.suppress(oracledb.Error):
+                    own.close()
 
-    def _rows(self, params: Mapping[str, object], size: int) -> Iterator[RecordBatch]:
+    def _rows(self, params: Mapping[str, object], size: int) -> Batches:
         with self._session.connection.cursor() as cursor:
             cursor.arraysize = size
             cursor.prefetchrows = self._limits.prefetch
