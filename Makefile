@@ -22,11 +22,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 CHECKS := check-format check-lint check-types check-imports check-compose check-tree
-.PHONY: help setup demo up test check $(CHECKS) bench soak soak-demo soak-chaos fmt lock clean
+.PHONY: help setup demo up test test-oracle check $(CHECKS) bench soak soak-demo soak-chaos fmt lock clean
 
 help: ## this list
 	@printf 'tracesvc: make TARGET\n\n'
-	@sed -n 's/^\([a-z][a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 
 setup: $(STAMP) ## make .venv with everything at the locked versions (PYTHON=python3.12 picks one)
 
@@ -38,6 +38,17 @@ up: setup ## serve: API, workers and an embedded Valkey
 
 test: setup ## all tests (TEST_WORKERS=2, TEST_ARGS="-k stream")
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
+
+# The sample plant of tests/conftest.py (2,000 containers, seed 7) is loaded first. DB_* name the database.
+test-oracle: export DB_HOST ?= 127.0.0.1
+test-oracle: export DB_SERVICE ?= FREEPDB1
+test-oracle: export DB_USER ?= system
+test-oracle: export DB_PASSWORD ?= tracesvc
+test-oracle: export TRACE_TEST_ORACLE := 1
+test-oracle: setup ## the tests of the Oracle source on a real database (`docker compose --profile oracle up -d oracle`)
+	$(BIN)/tracesvc sample-plant build/oracle-plant.duckdb --containers 2000 --seed 7
+	$(BIN)/python deploy/oracle/load.py build/oracle-plant.duckdb
+	$(BIN)/python -m pytest tests/oracle
 
 check: $(CHECKS) ## format, lint, types, import contracts, compose file, and what checks/ looks at
 check-format: setup

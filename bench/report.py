@@ -90,13 +90,20 @@ class Report:
             "",
             *(f"- {fact}" for fact in self.facts()),
             "",
-            f"| {' | '.join(HEADS)} |",
-            f"| --- |{' ---: |' * 4} --- |",
-            *(f"| {' | '.join(row.cells())} |" for row in self.rows),
+            *table(self.rows),
             "",
             *(f"- {note}" for note in self.notes),
         ]
         return "\n".join(lines).rstrip() + "\n"
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Rows as lines of markdown, heads first."""
+    return [
+        f"| {' | '.join(HEADS)} |",
+        f"| --- |{' ---: |' * 4} --- |",
+        *(f"| {' | '.join(row.cells())} |" for row in rows),
+    ]
 
 
 def shown(value: float) -> str:

@@ -9,6 +9,7 @@ with 1 when the two services found different records.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from bench.measure import (
     memory_of_ours,
     middle,
 )
-from bench.report import Report, Row, megabytes, rate, seconds
+from bench.report import Report, Row, megabytes, rate, seconds, table
 from bench.sides import redis_server
 from bench.store import Store
 from tracesvc.demo.default_plant import kept_plant, plant_url
@@ -34,6 +35,8 @@ from tracesvc.demo.plant import plant_container_ids
 from tracesvc.settings import load_settings
 
 FULL_CONTAINERS: Final = 114_000
+ORACLE_CONTAINERS: Final = 11_400
+ORACLE_HEADING: Final = "## Oracle"
 RESULTS: Final = Path(__file__).with_name("results.md")
 
 
@@ -179,16 +182,50 @@ def _notes(mine: OurFigures, other: NaiveFigures) -> list[str]:
     "--containers", type=click.IntRange(min=1000), default=FULL_CONTAINERS, envvar="BENCH_CONTAINERS"
 )
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="where the table is written")
-def main(containers: int, out: Path | None) -> None:
+@click.option("--only-oracle", is_flag=True, help="measure the Oracle source alone, into its own section")
+def main(containers: int, out: Path | None, *, only_oracle: bool) -> None:
     """Measure and report."""
     console = Console(highlight=False)
+    if only_oracle:
+        _oracle(console, min(containers, ORACLE_CONTAINERS), out or RESULTS)
+        return
     report = measure(containers, console)
     report.show(console)
     out = out or (RESULTS if containers == FULL_CONTAINERS else None)
     if out is None:
         console.print(f"Not written down: {RESULTS.name} is for {FULL_CONTAINERS:,} containers.")
     else:
-        out.write_text(report.markdown(), encoding="utf-8")
+        out.write_text(report.markdown() + _kept_section(out), encoding="utf-8")
+
+
+def _oracle(console: Console, containers: int, out: Path) -> None:
+    """Measure the Oracle source, and write its section of the page anew."""
+    from bench.oracle import measure as measure_oracle  # noqa: PLC0415 - needs the tests' server
+
+    plant = kept_plant(load_settings().trace_data_dir, containers=containers, seed=7)
+    rows, records = measure_oracle(plant)
+    lines = [
+        ORACLE_HEADING,
+        "",
+        "Written by `make bench BENCH_ARGS=--only-oracle`. The database is the test server, as 19c, on the",
+        "same machine; from memory: its answers are encoded before; encoding: it encodes each answer anew.",
+        "",
+        f"- {containers:,} containers, {records:,} records of `history`, oracledb {version('oracledb')}",
+        "",
+        *table(rows),
+    ]
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+    page = out.read_text(encoding="utf-8").partition(ORACLE_HEADING)[0] if out.exists() else ""
+    out.write_text(f"{page.rstrip()}\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _kept_section(page: Path) -> str:
+    """What stands on Oracle in the page that is written anew."""
+    before, heading, rest = (
+        page.read_text(encoding="utf-8").partition(ORACLE_HEADING) if page.exists() else ("", "", "")
+    )
+    del before
+    return f"\n{heading}{rest}" if heading else ""
 
 
 if __name__ == "__main__":

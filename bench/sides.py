@@ -162,15 +162,16 @@ def redis_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def ours(redis_url: str, source_url: str) -> Iterator[Ours]:
-    """Fresh processes of tracesvc with its default settings, all of them ready."""
+def ours(redis_url: str, source_url: str, **given: str) -> Iterator[Ours]:
+    """Fresh processes of tracesvc, all of them ready; default settings, but what the database needs."""
     port = free_port()
-    env = _environment(
-        TRACE_REDIS_URL=redis_url,
-        TRACE_SOURCE_URL=source_url,
-        TRACE_PORT=str(port),
-        EVENT_FETCHER_CACHE_SKIP_CID_THRESHOLD="0",  # the source is measured at every size, never the cache
-    )
+    needed = {
+        "TRACE_REDIS_URL": redis_url,
+        "TRACE_SOURCE_URL": source_url,
+        "TRACE_PORT": str(port),
+        "EVENT_FETCHER_CACHE_SKIP_CID_THRESHOLD": "0",  # the source is measured, never the cache
+    }
+    env = _environment(**{**given, **needed})
     command = (sys.executable, "-m", "tracesvc")
     with running((*command, "api"), env) as api, running((*command, "worker"), env) as worker:
         api.wait_until(lambda: _answers(port, "/readyz"))

@@ -14,6 +14,7 @@ import yaml
 
 from tracesvc.settings import Settings
 
+OURS: Final = "tracesvc"  # other images have settings of their own
 VARIABLE: Final = re.compile(r"\$\{(\w+)")
 
 
@@ -36,7 +37,7 @@ def find_problems(root: Path) -> list[str]:
 def _of_service(
     service: Mapping[str, Any], services: Mapping[str, Any], volumes: Mapping[str, Any], settings: set[str]
 ) -> Iterator[str]:
-    for name in service.get("environment", {}):
+    for name in service.get("environment", {}) if service.get("image") == OURS else ():
         if name not in settings:
             yield f"{name} is no setting"
     for name in service.get("depends_on", {}):

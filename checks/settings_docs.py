@@ -12,7 +12,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
@@ -33,7 +33,8 @@ DOCS_INTRO: Final = """\
 
 Each setting is an environment variable; a `.env` file in the working directory is read too, and the
 environment wins. Settings are read once, when a process starts: a wrong value refuses the start with a
-message that names the variable.
+message that names the variable. Each can be given by a file, too: with `DB_PASSWORD_FILE=/run/secrets/db` the
+password is what stands in there.
 
 Made from `src/tracesvc/settings.py` by `make fmt`.
 """
@@ -149,6 +150,8 @@ def _allowed(name: str) -> str:
         case {"gt": low}:
             return f"above {low}"
         case _:
+            if get_origin(Settings.model_fields[name].annotation) is Literal:
+                return ", ".join(get_args(Settings.model_fields[name].annotation))
             return "true, false" if Settings.model_fields[name].annotation is bool else "text"
 
 

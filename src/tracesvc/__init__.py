@@ -13,6 +13,7 @@ The package in the order of a request; a file is one noun:
     worker           the worker put together: its clients, and arq's loop
     attempt, reaper  one attempt at a job under its lease; jobs that nobody works on any more
     workbench        what a worker hands to each attempt
+    doctor           is everything there that a trace needs?
     connect          the clients that app and worker share, made from the settings
     runner           a trace, unit by unit, from a source into a sink
     unit             the grain of it: fetched, tried again, halved, committed

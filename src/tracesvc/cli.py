@@ -117,6 +117,40 @@ def demo(containers: int, port: int | None, *, once: bool) -> None:
     sys.exit(show(_settings(trace_port=port), containers=containers, once=once))
 
 
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(*, as_json: bool) -> None:
+    """Look whether everything is there, and say what to do.
+
+    Exit code 0 when all is well or only warned of, 1 when something failed.
+    """
+    import asyncio
+    import logging
+
+    from tracesvc.catalogue import load_catalogue
+    from tracesvc.doctor import Finding, examine
+
+    settings = _settings()
+    catalogue = load_catalogue(settings.trace_catalogue)
+    logging.getLogger("tracesvc").addHandler(logging.NullHandler())  # the findings say it
+
+    async def run() -> list[Finding]:
+        return [finding async for finding in examine(settings, catalogue)]
+
+    findings = asyncio.run(run())
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps({"findings": [finding.document() for finding in findings]}).decode())
+    else:
+        for finding in findings:
+            mark = {"ok": "ok     ", "warning": "WARNING", "failed": "FAILED "}[finding.state]
+            click.echo(f"{mark}  {finding.check}: {finding.found}")
+            if finding.do:
+                click.echo(f"         -> {finding.do}")
+    sys.exit(int(any(finding.state == "failed" for finding in findings)))
+
+
 def _serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; open streams then have `GRACEFUL_SECONDS` to end."""
     import uvicorn

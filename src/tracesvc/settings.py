@@ -1,20 +1,27 @@
 """Every setting of the service: its name, unit, default and meaning, in one frozen object.
 
-A field's name in upper case is the environment variable; `.env` in the working directory is read
-too. Settings are read at the composition roots (`cli`, `app`, `worker`) and passed down as values.
+A field's name in upper case is the environment variable; the same with `_FILE` behind it names a file that
+holds the value. `.env` in the working directory is read too. Settings are read at the composition roots
+(`cli`, `app`, `worker`) and passed down as values.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from tracesvc.errors import SettingsError
 
@@ -86,6 +93,38 @@ class Settings(BaseSettings):
     trace_source_url: str = Field(
         "", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://"
     )
+    db_host: str = Field("", description="Oracle: the database's host")
+    db_port: int = Field(1521, ge=1, le=65535, description="Oracle: the listener's port")
+    db_service: str = Field("", description="Oracle: the service's name")
+    db_dsn: str = Field(
+        "", description="Oracle: a whole connect string or a tnsnames.ora name, instead of the three above"
+    )
+    db_user: str = Field("", description="Oracle: the user; it needs SELECT on the catalogue's tables only")
+    db_password: SecretStr = Field(SecretStr(""), description="Oracle: the password")
+    db_wallet_dir: str = Field(
+        "", description="Oracle: folder with tnsnames.ora and ewallet.pem, for TLS with a wallet"
+    )
+    db_wallet_password: SecretStr = Field(SecretStr(""), description="Oracle: the password of ewallet.pem")
+    trace_db_pool_size: Count = Field(16, description="sessions with Oracle at once, per process")
+    trace_db_pool_wait_seconds: Seconds = Field(
+        300.0, description="seconds: a statement waits this long for a session"
+    )
+    trace_db_connect_seconds: Seconds = Field(10.0, description="seconds: time limit of a sign-in to Oracle")
+    trace_db_ping_seconds: Seconds = Field(
+        60.0, description="seconds: a session that was idle longer is tested before it is used"
+    )
+    trace_db_session_seconds: Seconds = Field(
+        3600.0, description="seconds: a session that is older is replaced"
+    )
+    trace_db_sign_in_pause_seconds: Seconds = Field(
+        60.0, description="seconds: no sign-in after Oracle refused the password, so that it locks no account"
+    )
+    trace_db_reader: Literal["arrow", "rows"] = Field(
+        "arrow", description="how Oracle is read: arrow, or rows (for comparison; half as fast)"
+    )
+    trace_db_prefetch_rows: int = Field(
+        5000, ge=0, description="rows that come with the statement itself, with TRACE_DB_READER=rows"
+    )
     trace_duckdb_memory_mib: Count = Field(
         256, description="MiB: memory limit of the embedded source's DuckDB"
     )
@@ -104,6 +143,20 @@ class Settings(BaseSettings):
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over files of secrets (`DB_PASSWORD_FILE`), and these over `.env`."""
+        del file_secret_settings
+        files = InitSettingsSource(settings_cls, _secrets_in_files(settings_cls))
+        return init_settings, env_settings, files, dotenv_settings
+
     @field_validator("trace_plant_timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -118,6 +171,23 @@ class Settings(BaseSettings):
     def redis_url(self) -> str:
         """The Redis address in clear text, for the client that connects; never for a log."""
         return self.trace_redis_url.get_secret_value()
+
+
+def _secrets_in_files(settings_cls: type[BaseSettings]) -> dict[str, str]:
+    """Values of the settings whose variable with `_FILE` behind it names a file, as container secrets do.
+
+    Raises `SettingsError` for a file that cannot be read.
+    """
+    found = {}
+    for name in settings_cls.model_fields:
+        variable = f"{name.upper()}_FILE"
+        path = os.environ.get(variable, "")
+        if path:
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                raise SettingsError(f"{variable}: the file that it names cannot be read") from None
+    return found
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -135,8 +205,11 @@ def load_settings(**overrides: object) -> Settings:
 def unknown_names(names: Iterable[str]) -> dict[str, str | None]:
     """Variables that look like ours but are none, each with the nearest real name: most are typing errors."""
     known = [name.upper() for name in Settings.model_fields]
+    files = {f"{name}_FILE" for name in known}
     return {
         name: next(iter(difflib.get_close_matches(name, known, n=1)), None)
         for name in names
-        if name.startswith(("TRACE_", "EVENT_FETCHER_", "DB_SLOW_")) and name not in known
+        if name.startswith(("TRACE_", "EVENT_FETCHER_", "DB_SLOW_"))
+        and name not in known
+        and name not in files
     }

@@ -128,7 +128,7 @@ def _kind(kind: DataType) -> Literal["time", "shaped", "plain"] | None:
     """How values of this type are written: as text, as shaped numbers, as they are; None: not at all."""
     if _is(kind, DataType.is_timestamp):
         return "time" if kind.tz is None else None
-    if _is(kind, DataType.is_floating, DataType.is_decimal128):
+    if _is(kind, DataType.is_floating, DataType.is_decimal128, DataType.is_decimal256):
         return "shaped"
     if _is(kind, DataType.is_dictionary):
         return "plain" if kind.value_type is not None and _is(kind.value_type, *_TEXT) else None

@@ -59,6 +59,24 @@ class ValueRefused(SourceError):
     remedy = "split"
 
 
+class SignInRefused(SourceError):
+    """No sign-in is tried again for a while: accounts get locked."""
+
+    title = "The plant's database refuses the user or the password"
+
+
+class NotAllowed(SourceError):
+    """The database's user lacks a grant."""
+
+    title = "The plant's database does not let its user read a table"
+
+
+class CatalogueMismatch(SourceError):
+    """A table or column that a statement names is not there, or is another."""
+
+    title = "The catalogue does not fit the plant's database"
+
+
 def is_id_list(value: object) -> bool:
     """Whether a bind stands for an `IN` list."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)

@@ -27,9 +27,14 @@ def open_source(settings: Settings, catalogue: Catalogue) -> Source:
             "TRACE_SOURCE_URL is empty: give it a plant, as in duckdb:///path/to/plant.duckdb"
         )
     if url.startswith(_ORACLE):
-        raise SourceConfigError(
-            "Oracle support is not in this release: use a duckdb:// URL in TRACE_SOURCE_URL"
-        )
+        if url != _ORACLE:
+            raise SourceConfigError(
+                "TRACE_SOURCE_URL is oracle:// and nothing more: the address is in DB_HOST, DB_PORT and"
+                " DB_SERVICE, or in DB_DSN"
+            )
+        from tracesvc.sources.oracle.source import OracleSource  # noqa: PLC0415 - the driver, when it is needed
+
+        return OracleSource(settings, catalogue)
     if not url.startswith(_DUCKDB):
         raise SourceConfigError(
             "TRACE_SOURCE_URL is of no known kind: it starts with duckdb:/// or oracle://"

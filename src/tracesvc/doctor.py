@@ -1,0 +1,211 @@
+"""`tracesvc doctor`: is everything there that a trace needs, and what to do about what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from redis.exceptions import RedisError
+
+from tracesvc.catalogue import Catalogue, Column, Table
+from tracesvc.connect import connect_redis, queue_limits
+from tracesvc.errors import TraceError
+from tracesvc.queue import JobQueue
+from tracesvc.results.eviction import eviction_warning
+from tracesvc.results.keys import Keys
+from tracesvc.settings import Settings
+from tracesvc.sources import Source, open_source
+
+State = Literal["ok", "warning", "failed"]
+
+PATIENCE_SECONDS: Final = 30.0
+_FITTING: Final[Mapping[str, tuple[str, ...]]] = {
+    "string": ("CHAR", "VARCHAR2", "NCHAR", "NVARCHAR2"),
+    "number": ("NUMBER", "FLOAT", "INTEGER"),
+    "integer": ("NUMBER", "FLOAT", "INTEGER"),
+    "timestamp": ("DATE", "TIMESTAMP"),
+    "boolean": ("BOOLEAN",),
+}
+_COLUMNS: Final = (
+    "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE FROM ALL_TAB_COLUMNS c WHERE c.OWNER = :owner"
+    " AND c.TABLE_NAME IN (:tables) ORDER BY 1, 2"
+)
+_INDEXES: Final = (
+    "SELECT i.TABLE_NAME, i.COLUMN_NAME FROM ALL_IND_COLUMNS i WHERE i.TABLE_OWNER = :owner"
+    " AND i.COLUMN_POSITION = 1 AND i.TABLE_NAME IN (:tables) ORDER BY 1, 2"
+)
+NOBODY: Final = "0000000000000000"
+"""An id that no plant has: statements run with it, and give no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and what to do when it is not well."""
+
+    check: str
+    state: State
+    found: str
+    do: str = ""
+
+    def document(self) -> dict[str, str]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+async def examine(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Finding]:
+    """Look at everything, one finding after the other; a failure ends only what depends on it."""
+    async for finding in _redis(settings):
+        yield finding
+    try:
+        source = open_source(settings, catalogue)
+    except TraceError as error:
+        yield Finding("source", "failed", error.detail, "set TRACE_SOURCE_URL, and DB_* for oracle://")
+        return
+    try:
+        async for finding in _source(source, settings, catalogue):
+            yield finding
+    finally:
+        await source.close()
+
+
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        redis = connect_redis(settings)
+    except TraceError as error:
+        yield Finding("redis", "warning", error.detail, "without Redis no jobs run: set TRACE_REDIS_URL")
+        return
+    try:
+        began = time.perf_counter()
+        await redis.ping()
+        latency = 1000 * (time.perf_counter() - began)
+        info = await redis.info("server")
+        version = info.get("valkey_version") or info.get("redis_version", "?")
+        yield Finding("redis", "ok", f"version {version}, answers in {latency:.1f} ms")
+        warning = await eviction_warning(redis)
+        if warning:
+            yield Finding("redis, eviction", "warning", warning, "set maxmemory-policy to noeviction")
+        queue = JobQueue(redis, Keys(settings.trace_redis_prefix), queue_limits(settings))
+        workers = await queue.workers()
+        if workers:
+            yield Finding("workers", "ok", f"{len(workers)} serve the queue {settings.trace_worker_queue}")
+        elif settings.trace_worker_enabled:
+            yield Finding("workers", "warning", "none serves the queue", "start one: `tracesvc worker`")
+    except (RedisError, OSError) as error:
+        told = f"no answer ({type(error).__name__})"
+        yield Finding("redis", "failed", told, "look at Redis, the network and TRACE_REDIS_URL")
+    finally:
+        await redis.aclose()
+
+
+async def _source(source: Source, settings: Settings, catalogue: Catalogue) -> AsyncIterator[Finding]:
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await source.ping()
+    except TimeoutError:
+        yield Finding("source", "failed", f"no answer within {PATIENCE_SECONDS:g} s", "look at the network")
+        return
+    except TraceError as error:
+        yield Finding("source", "failed", error.detail, "until this is mended, every trace fails")
+        return
+    answered = f"answers in {1000 * (time.perf_counter() - began):.0f} ms"
+    if settings.trace_source_url.startswith("oracle:"):
+        told = f"Oracle {await _version(source)}, user {settings.db_user}, {answered}"
+        yield Finding("source", "ok", told)
+        async for finding in _dictionary(source, catalogue):
+            yield finding
+    else:
+        yield Finding("source", "ok", f"a plant's files, {answered}")
+    for domain in catalogue.domains:
+        yield await _domain(source, catalogue, domain)
+
+
+async def _version(source: Source) -> str:
+    version = getattr(source, "version", None)
+    return str(await version()) if version is not None else "?"
+
+
+async def _dictionary(source: Source, catalogue: Catalogue) -> AsyncIterator[Finding]:
+    """Tables, columns and indexes, as the database's own dictionary has them."""
+    params = {"owner": catalogue.schema, "tables": sorted(catalogue.tables)}
+    try:
+        columns = {(str(row[0]), str(row[1])): str(row[2]) for row in await _rows(source, _COLUMNS, params)}
+        indexed = {(str(row[0]), str(row[1])) for row in await _rows(source, _INDEXES, params)}
+    except TraceError as error:
+        yield Finding("dictionary", "warning", error.detail, "tables and indexes could not be looked up")
+        return
+    for table in catalogue.tables.values():
+        yield _table(table, columns, catalogue.schema)
+    for name in _asked_by_container(catalogue):
+        if (name, "CONTAINERID") not in indexed and (name, "CONTAINERID") in columns:
+            told = "no index begins with CONTAINERID: each statement reads the whole table"
+            yield Finding(f"index {name}", "warning", told, f"CREATE INDEX … ON {name} (CONTAINERID)")
+
+
+def _table(table: Table, columns: Mapping[tuple[str, str], str], schema: str) -> Finding:
+    if not any(name == table.name for name, _ in columns):
+        do = f"GRANT SELECT ON {schema}.{table.name}, or correct the catalogue (TRACE_CATALOGUE)"
+        return Finding(f"table {table.name}", "failed", "is not there, or may not be read", do)
+    faults = [told for column in table.columns if (told := _misfit(table, column, columns))]
+    if faults:
+        do = "correct the catalogue (TRACE_CATALOGUE), or the table"
+        return Finding(f"table {table.name}", "failed", "; ".join(faults), do)
+    return Finding(f"table {table.name}", "ok", f"{len(table.columns)} columns")
+
+
+def _misfit(table: Table, column: Column, columns: Mapping[tuple[str, str], str]) -> str:
+    kind = columns.get((table.name, column.name))
+    if kind is None:
+        return f"column {column.name} is missing"
+    fits = kind.split("(")[0] in _FITTING[column.type]
+    return "" if fits else f"column {column.name} is {kind} where the catalogue has {column.type}"
+
+
+def _asked_by_container(catalogue: Catalogue) -> list[str]:
+    """Tables that a statement filters by CONTAINERID."""
+    return [
+        table.name
+        for table in catalogue.tables.values()
+        if "CONTAINERID" in table.ids
+        and any(
+            f".{table.name} " in domain.sql and ":container_ids" in domain.sql
+            for domain in catalogue.domains.values()
+        )
+    ]
+
+
+async def _domain(source: Source, catalogue: Catalogue, name: str) -> Finding:
+    domain = catalogue.domains[name]
+    params: dict[str, object] = {"container_ids": [NOBODY]} if domain.list_column is None else {}
+    if ":as_of" in domain.sql:
+        params["as_of"] = datetime(2000, 1, 1)  # noqa: DTZ001 - the plant's times have no zone
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await _rows(source, domain.sql, params, most=1)
+    except TimeoutError:
+        told = f"no row within {PATIENCE_SECONDS:g} s"
+        return Finding(f"domain {name}", "warning", told, "look at the indexes above and the database's load")
+    except TraceError as error:
+        return Finding(
+            f"domain {name}", "failed", error.detail, f"look at sql/{name}.sql and the tables above"
+        )
+    return Finding(f"domain {name}", "ok", "its statement runs")
+
+
+async def _rows(
+    source: Source, sql: str, params: Mapping[str, object], *, most: int | None = None
+) -> Sequence[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
+    stream = source.iter_rows(sql, params, most or 1000)
+    try:
+        async for _, rows in stream:
+            found += rows
+            if most is not None and len(found) >= most:
+                break
+    finally:
+        await stream.aclose()
+    return found
