@@ -78,10 +78,13 @@ class Scratch:
         row = await self.run(lambda con: con.execute(sql, params or None).fetchone())
         return None if row is None else row[0]
 
-    async def texts(self, sql: str, **params: object) -> list[Any]:
+    async def fetch(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows, held at once."""
+        return await self.run(lambda con: con.execute(sql).fetchall())
+
+    async def texts(self, sql: str) -> list[Any]:
         """The first column of all rows, held at once."""
-        rows = await self.run(lambda con: con.execute(sql, params or None).fetchall())
-        return [row[0] for row in rows]
+        return [row[0] for row in await self.fetch(sql)]
 
     async def create(self, table: str, columns: Sequence[Column]) -> None:
         """Make an empty table of these columns; one of that name goes."""
