@@ -1,4 +1,4 @@
-"""Cases for the analysis: the worked examples of domain.md, section 7, random ones, and how one is taken in."""
+"""Cases for the analysis: the worked examples of domain.md, 7, random ones, and how one is taken in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "CONTAINERID", "WORKCENTERNAME", "WORKCENTER_GROUP", "EQUIPMENTID", "EQUIPMENTNAME", "SPECNAME",
         "TRACKINTIMESTAMP", "TRACKINQTY",
     ),
-    "materials": ("CONTAINERID", "CONTAINERNAME", "MATERIALPARTNAME", "MATERIALLOTNAME", "QTYCONSUMED", "TXNDATE"),
+    "materials": (
+        "CONTAINERID", "CONTAINERNAME", "MATERIALPARTNAME", "MATERIALLOTNAME", "QTYCONSUMED", "TXNDATE",
+    ),
     "downstream_rejects": (
         "CONTAINERID", "WORKCENTERNAME", "WORKCENTER_GROUP", "LOSSREASONNAME", "EQUIPMENTNAME",
         "REJECT_TOTAL_QTY", "TXNDATE",
@@ -47,7 +49,7 @@ def rows_of(name: str, *values: Sequence[Any]) -> list[Row]:
 
 
 def lot(
-    cid: str, name: str, qty: Any, day: str, machine: str, *, kind: str = "A", package: str = "P1"
+    cid: str, name: str, qty: Any, day: str, machine: str | None, *, kind: str = "A", package: str = "P1"
 ) -> Row:
     ident = None if machine is None else f"id-{machine}"
     return rows_of("lots", (cid, name, ident, machine, "測試", "S", day, qty, kind, package))[0]
@@ -124,7 +126,7 @@ def example_b() -> Case:
 
 
 def random_case(seed: int) -> Case:
-    """A plant with all that may go wrong: ties, nulls, fractions, shared containers, strangers, cut domains."""
+    """A plant with all that may go wrong: ties, nulls, fractions, shared containers, strangers."""
     dice = random.Random(seed)
     direction = dice.choice(["backward", "forward"])
     station = dice.choice(["測試", "成型", "電鍍", "切割", "焊接_WB"])
@@ -154,8 +156,8 @@ def random_case(seed: int) -> Case:
         places=PLACES,
         lots=[
             rows_of("lots", (
-                cid, some([None, f"L{dice.randrange(20)}", f"N-{cid}"]), some([None, "e1", "e2"]), some(machines),
-                "測試", "S", f"2026-01-0{dice.randrange(1, 6)}T0{dice.randrange(10)}:00:00",
+                cid, some([None, f"L{dice.randrange(20)}", f"N-{cid}"]), some([None, "e1", "e2"]),
+                some(machines), "測試", "S", f"2026-01-0{dice.randrange(1, 6)}T0{dice.randrange(10)}:00:00",
                 some([None, 0, 100, 333, 1000.5]), some(names), some(names),
             ))[0]
             for cid in seeds
@@ -163,20 +165,29 @@ def random_case(seed: int) -> Case:
         rejects=[
             row
             for cid in [*seeds, "stranger"]
-            for row in rows_of("rejects", *[(cid, reason, qty()) for reason in dice.sample(reasons, dice.randrange(4))])
+            for reason in dice.sample(reasons, dice.randrange(4))
+            for row in rows_of("rejects", (cid, reason, qty()))
         ],
         workflows=rows_of("workflows", *[(cid, some(names)) for cid in seeds if some([0, 1])]),
-        families=rows_of("families", *[(f"id-{name}", name, some(names)) for name in machines if some([0, 1])]),
+        families=rows_of("families", *[
+            (f"id-{name}", name, some(names)) for name in machines if some([0, 1])
+        ]),
         members=rows_of("members", *pairs(some([0, 20, 150]))),
         roots=rows_of("roots", *[(cid, some([None, "W1", "W2", "L3"])) for cid in ids if some([0, 1])]),
         records={
             "upstream_history": [record(some([*ids, "stranger"])) for _ in range(some([0, 40, 300]))],
             "materials": rows_of("materials", *[
-                (some([*ids, "alien"]), None, some(["EPOXY", "WIRE", None]), some([None, "X1", "X2", f"Q{number}"]), 1)
+                (
+                    some([*ids, "alien"]), None, some(["EPOXY", "WIRE", None]),
+                    some([None, "X1", "X2", f"Q{number}"]), 1,
+                )
                 for number in range(some([0, 60]))
             ]),
             "downstream_rejects": rows_of("downstream_rejects", *[
-                (some([*ids, "alien"]), some(["倉庫", None]), some(groups), some(reasons), some(machines), qty())
+                (
+                    some([*ids, "alien"]), some(["倉庫", None]), some(groups), some(reasons), some(machines),
+                    qty(),
+                )
                 for _ in range(some([0, 80, 200]))
             ]),
         },
@@ -186,7 +197,7 @@ def random_case(seed: int) -> Case:
 
 
 def taken_in(case: Case, path: Path, dice: random.Random | None = None) -> AnalysisFile:
-    """The case as a sealed file: inputs as batches, records as batches or as lines, in pieces, in any order."""
+    """The case as a sealed file: inputs as batches, records as batches or lines, in pieces, in any order."""
     dice = dice or random.Random(0)
     made = AnalysisFile(path, GROUPS, memory_mib=128, threads=1)
     made.begin({"direction": case.direction, "station": case.station})
@@ -218,4 +229,5 @@ def table(name: str, rows: Sequence[Row]) -> Table:
 def line(name: str, rows: Sequence[Row]) -> bytes:
     """Rows as a committed line."""
     data = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-    return f'{{"type":"records","domain":"{name}","batch":0,"offset":0,"count":{len(rows)},"data":{data}}}'.encode()
+    head = f'{{"type":"records","domain":"{name}","batch":0,"offset":0,"count":{len(rows)},"data":'
+    return f"{head}{data}}}".encode()

@@ -51,7 +51,7 @@ def percent(part: Fraction, whole: Fraction, digits: int = 4) -> float:
 
 
 def rounded(value: Fraction, digits: int) -> float:
-    return math.floor(value * 10**digits + Fraction(1, 2)) / 10**digits
+    return math.floor(value * 10**digits + Fraction(1, 2)) / float(10**digits)
 
 
 def nulls_last(values: Iterable[Any]) -> list[tuple[bool, Any]]:
@@ -144,7 +144,8 @@ class Reference:
 
     def bar(self, name: str, keys: Row, cids: Collection[str]) -> Row:
         return {
-            "name": name, **keys, "lot_count": len(cids), "input": self.input_of(cids), "defects": self.defect_of(cids),
+            "name": name, **keys, "lot_count": len(cids), "input": self.input_of(cids),
+            "defects": self.defect_of(cids),
         }  # fmt: skip
 
     def by_attribute(self, fields: Names, columns: Names, name: Callable[..., str]) -> list[Row]:
@@ -234,8 +235,8 @@ def backward(ref: Reference) -> Row:
     total_input, total_defects = ref.input_of(ref.lots), ref.defect_of(ref.lots)
     upstream = [row for row in ref.records("upstream_history") if ref.is_beyond(row)]
     apart = [row for row in ref.records("upstream_history") if ref.place(row) is None]
-    machines = ref.keyed(((machine_key(row, "WORKCENTER_GROUP"), row["CONTAINERID"]) for row in upstream))
-    strangers = ref.keyed(((machine_key(row, "WORKCENTERNAME"), row["CONTAINERID"]) for row in apart))
+    machines = ref.keyed((machine_key(row, "WORKCENTER_GROUP"), row["CONTAINERID"]) for row in upstream)
+    strangers = ref.keyed((machine_key(row, "WORKCENTERNAME"), row["CONTAINERID"]) for row in apart)
     parts = ref.keyed(
         ((row["MATERIALPARTNAME"], row["MATERIALLOTNAME"]), row["CONTAINERID"])
         for row in ref.records("materials")
@@ -405,7 +406,13 @@ def downstream_bars(ref: Reference, fields: Names, wanted: Callable[[Row], bool]
             if fields == ("loss_reason",):
                 key = (key[0] or "(未填寫)",)
             name = key[-1] or FALLBACK.get(fields[-1], "")
-            blank = {"name": name, "keys": key, "cids": set(), "input": Fraction(0), "defects": Fraction(0)}
+            blank: Row = {
+                "name": name,
+                "keys": key,
+                "cids": set(),
+                "input": Fraction(0),
+                "defects": Fraction(0),
+            }
             bar = found.setdefault(key, blank | dict(zip(fields, key, strict=True)))
             bar["cids"] |= ref.lots_of[row["CONTAINERID"]]
             if domain == "upstream_history":
