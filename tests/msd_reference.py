@@ -51,7 +51,7 @@ def percent(part: Fraction, whole: Fraction, digits: int = 4) -> float:
 
 
 def rounded(value: Fraction, digits: int) -> float:
-    return math.floor(value * 10**digits + Fraction(1, 2)) / float(10**digits)
+    return float(math.floor(value * 10**digits + Fraction(1, 2)) / 10**digits)
 
 
 def nulls_last(values: Iterable[Any]) -> list[tuple[bool, Any]]:
