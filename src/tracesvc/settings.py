@@ -82,6 +82,17 @@ class Settings(BaseSettings):
         1, description="statements at once in one process while Redis is away"
     )
 
+    # The mid-section defect analysis
+    trace_aggregation_memory_mib: int = Field(
+        256, ge=64, description="MiB: memory limit of an analysis; what is more goes to disk"
+    )
+    trace_aggregation_processes: Count = Field(
+        2, description="processes that answer analyses, per API or worker process; others wait"
+    )
+    trace_aggregation_cache_max_bytes: Bytes = Field(
+        1024 * MIB, description="bytes of analysis files that are kept under TRACE_DATA_DIR"
+    )
+
     # Where things are
     trace_source_url: str = Field(
         "", description="the plant: duckdb:///abs/plant.duckdb, duckdb:///abs/dir, oracle://"
@@ -100,7 +111,7 @@ class Settings(BaseSettings):
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
     trace_data_dir: Path = Field(
         Path(platformdirs.user_data_dir("tracesvc")),
-        description="where the default plant and embedded Redis live",
+        description="where the default plant, embedded Redis and analysis files live",
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 
