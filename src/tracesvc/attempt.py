@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -18,7 +19,9 @@ from tracesvc.results.lease import Lease, keep_lease, release_lease
 from tracesvc.results.status import JobStatus, read_status
 from tracesvc.results.store import JobSink
 from tracesvc.runner import Plan, run
+from tracesvc.steps import Steps
 from tracesvc.telemetry import current_job
+from tracesvc.unit import Outage
 from tracesvc.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -104,25 +107,41 @@ async def _work(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
     query = await bench.queue.load(status.job_id)
     sink = bench.sink(lease)
-    await sink.open(status.domains, status.cid_count or 0)
     if query is None:
+        await sink.open(status.domains, status.cid_count or 0)
         await sink.end_job("failed", NO_QUESTION)
         return
+    outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
+    steps = Steps(bench, lease, status, query, outage.look)
+    deadline = _deadline(bench, status)
+    error = await _outcome(bench, deadline, steps.before())
+    status = await read_status(bench.redis, lease.keys)  # now it knows its containers
+    await sink.open(status.domains, status.cid_count or 0)
     try:
-        error = await _outcome(bench, status, query, sink)
+        if error is None:
+            error = await _outcome(
+                bench, deadline, run(_plan(bench, status, steps.query), bench.fetcher, sink)
+            )
+        if error is None and _all_failed(sink):
+            error = ALL_FAILED
+        if error is None:
+            error = await _outcome(bench, deadline, steps.after())
     finally:
         for domain in status.domains:
             with contextlib.suppress(RedisError, OSError):
                 await sink.drop(domain)
-    if error is None and all(tally.status == "failed" for tally in sink.tallies.values()):
-        error = ALL_FAILED
     await sink.end_job("finished" if error is None else "failed", error)
 
 
-async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink: JobSink) -> Fault | None:
-    """Run the trace within what is left of the job's time; why it is not finished, or None."""
+def _all_failed(sink: JobSink) -> bool:
+    states = [tally.status for tally in sink.tallies.values()]
+    return bool(states) and all(state == "failed" for state in states)
+
+
+def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
+    """The domains that have not ended, over all containers."""
     settings = bench.settings
-    plan = Plan(
+    return Plan(
         container_ids=query.container_ids,
         domains=tuple(name for name in status.domains if not status.domain_ended(name)),
         as_of=clock.plant_time(status.created_at or clock.now(), settings.trace_plant_timezone),
@@ -131,12 +150,22 @@ async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink:
         units_at_once=settings.event_fetcher_max_workers,
         patience_seconds=settings.trace_source_patience_seconds,
     )
-    seconds = settings.trace_job_timeout_seconds
+
+
+def _deadline(bench: Workbench, status: JobStatus) -> float:
+    """When the job's time is over, on the loop's clock."""
     used = (clock.now() - status.started_at).total_seconds() if status.started_at else 0.0
+    left = max(0.0, bench.settings.trace_job_timeout_seconds - used)
+    return asyncio.get_running_loop().time() + left
+
+
+async def _outcome(bench: Workbench, deadline: float, work: Coroutine[Any, Any, None]) -> Fault | None:
+    """Do a part of the job before its deadline; why it was not done, or None."""
     try:
-        async with asyncio.timeout(max(0.0, seconds - used)):
-            await run(plan, bench.fetcher, sink)
+        async with asyncio.timeout_at(deadline):
+            await work
     except TimeoutError:
+        seconds = bench.settings.trace_job_timeout_seconds
         return Fault(
             code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."
         )

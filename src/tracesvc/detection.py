@@ -1,4 +1,4 @@
-"""What an analysis starts from: the lots that passed a station, their rejects there, and what they are (domain.md, 5)."""
+"""What an analysis starts from: lots that passed a station, and their rejects there (domain.md, 5)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Detection:
         self._scratch = scratch
 
     def lots(self) -> AsyncGenerator[RecordBatch]:
-        """One row a lot, its latest session, sorted by name; columns as `sql/detection/lots.sql` names them."""
+        """One row a lot, its latest session, sorted by name; the columns of `sql/detection/lots.sql`."""
         return self._scratch.batches(_LOTS)
 
     def rejects(self) -> AsyncGenerator[RecordBatch]:

@@ -253,9 +253,7 @@ def conform(batch: RecordBatch, declared: Sequence[Column]) -> RecordBatch:
         name = names.get(column.name)
         found = Array([None] * batch.num_rows, type=DataType.string()) if name is None else batch.column(name)
         columns.append(_declared(found, column))
-    fields = [
-        values.field.with_name(column.name) for values, column in zip(columns, declared, strict=True)
-    ]
+    fields = [values.field.with_name(column.name) for values, column in zip(columns, declared, strict=True)]
     return RecordBatch.from_arrays(columns, schema=Schema(fields))
 
 

@@ -5,7 +5,6 @@ The rules are protocol.md's, section 1, and domain.md's, section 5.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -107,9 +106,7 @@ def _check_ids(value: list[Any], place: tuple[str, ...]) -> list[str]:
     plain = text.isascii() and text.isprintable()  # a tenth of the search's time
     if not plain and _FORBIDDEN.search(text):
         at = next(index for index, item in enumerate(trimmed) if _FORBIDDEN.search(item))
-        raise fault(
-            (*place, at), "an id holds no control characters and no lone surrogates", "id_characters"
-        )
+        raise fault((*place, at), "an id holds no control characters and no lone surrogates", "id_characters")
     if max(map(len, trimmed), default=0) > MAX_ID_CHARACTERS:
         at = next(index for index, item in enumerate(trimmed) if len(item) > MAX_ID_CHARACTERS)
         raise fault((*place, at), f"an id has at most {MAX_ID_CHARACTERS} characters", "string_too_long")
@@ -156,9 +153,13 @@ Roots = Annotated[
 ]
 
 
-def _values(place: str) -> PlainValidator:
-    normal = functools.partial(_normal_ids, place=(place,))
-    return PlainValidator(lambda value, info: normal(value, info), json_schema_input_type=list[str])
+def seed_values(place: str) -> PlainValidator:
+    """The values that name seeds, trimmed, unique, in the order given; `place` is the part they stand in."""
+
+    def normal(value: object, info: ValidationInfo) -> list[str]:
+        return _normal_ids(value, info, (place,))
+
+    return PlainValidator(normal, json_schema_input_type=list[str])
 
 
 def is_pattern(value: str) -> bool:
@@ -189,7 +190,9 @@ def check_values(values: Sequence[str], resolve_type: str, place: tuple[str, ...
             message = f"a pattern needs at least {MIN_LITERAL_CHARACTERS} characters beside its wildcards"
             raise fault((*place, index), message, "pattern_too_wide")
         if patterns > MAX_PATTERNS:
-            raise fault((*place, index), f"at most {MAX_PATTERNS} patterns are resolved at once", "too_many_patterns")
+            raise fault(
+                (*place, index), f"at most {MAX_PATTERNS} patterns are resolved at once", "too_many_patterns"
+            )
 
 
 class Seeds(Strict):
@@ -198,7 +201,7 @@ class Seeds(Strict):
     place = ("seeds",)
 
     resolve_type: ResolveType
-    values: Annotated[list[str], _values("seeds")]
+    values: Annotated[list[str], seed_values("seeds")]
 
     @model_validator(mode="after")
     def _can_be_resolved(self) -> Self:
@@ -217,7 +220,7 @@ class MsdParams(Strict):
     start_date: date | None = Field(default=None, strict=True)
     end_date: date | None = Field(default=None, strict=True)
     resolve_type: Literal["lot_id", "wafer_lot", "work_order"] | None = None
-    values: Annotated[list[str], _values("params")] = []
+    values: Annotated[list[str], seed_values("params")] = []
     loss_reasons: Texts = []
     pj_types: Texts = []
     packages: Texts = []
@@ -229,7 +232,11 @@ class MsdParams(Strict):
             if end < start:
                 raise fault(("params", "end_date"), "end_date is before start_date", "date_range")
             if (end - start).days >= MAX_DAYS:
-                raise fault(("params", "end_date"), f"a range has at most {MAX_DAYS} days, both ends counted", "date_range")
+                raise fault(
+                    ("params", "end_date"),
+                    f"a range has at most {MAX_DAYS} days, both ends counted",
+                    "date_range",
+                )
         elif start is not None or end is not None:
             missing = "start_date" if start is None else "end_date"
             raise fault(("params", missing), "a range needs both start_date and end_date", "date_range")

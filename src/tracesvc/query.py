@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self
 import orjson
 from pydantic import Field, StrictStr, ValidationError, field_validator, model_validator
 
-from tracesvc.errors import CidLimitExceeded, InvalidParams, QueueUnavailable
+from tracesvc.errors import CidLimitExceeded, QueueUnavailable
 from tracesvc.params import (
     DIRECTIONS,
     MAX_ID_CHARACTERS,
@@ -48,19 +48,19 @@ class Lineage(Strict):
 
     place = ("lineage",)
 
-    ancestors: IdLists = {}
-    children_map: IdLists = {}
-    seed_roots: Roots = {}
+    ancestors: IdLists = Field(default_factory=dict)
+    children_map: IdLists = Field(default_factory=dict)
+    seed_roots: Roots = Field(default_factory=dict)
 
 
 class TraceQuery(Strict):
     """One trace, normalised: ids trimmed, without blanks and duplicates, in the order given."""
 
     profile: StrictStr = Field(max_length=64)
-    container_ids: ContainerIds = []
+    container_ids: ContainerIds = Field(default_factory=list)
     domains: Texts | None = Field(default=None, min_length=1, max_length=64)
-    params: dict[str, Any] = {}
-    seed_container_ids: ContainerIds = []
+    params: dict[str, Any] = Field(default_factory=dict)
+    seed_container_ids: ContainerIds = Field(default_factory=list)
     lineage: Lineage | None = None
     seeds: Seeds | None = None
 
@@ -130,7 +130,7 @@ class TraceQuery(Strict):
 class StageQuery(TraceQuery):
     """One stage by itself: stage 1 has `seeds` or an analysis' `params`, stage 2 `container_ids`."""
 
-    domains: Texts | None = []
+    domains: Texts | None = Field(default_factory=list)
     stage: Literal["seed-resolve", "lineage"]
     asked_direction: Direction = "backward"
 

@@ -29,6 +29,7 @@ from tracesvc.results.codec import compress, inflate
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
 from tracesvc.results.lifetime import result_keys
+from tracesvc.results.stage_lines import KINDS
 from tracesvc.results.staging import drop_staged
 from tracesvc.results.status import JobStatus, read_status
 
@@ -159,9 +160,10 @@ class JobQueue:
         expires = now + timedelta(seconds=self._limits.running_ttl_seconds)
         return {
             "status": "queued",
-            "stage": "events",
+            "stage": query.stages[0],
+            "stages": json.dumps(query.stages),
             "profile": query.profile,
-            "cid_count": len(query.container_ids),
+            "cid_count": "" if query.cid_count is None else query.cid_count,
             "domains": json.dumps(query.domain_names),
             "batch_size": batch_size,
             "created_at": clock.to_text(now),
@@ -248,7 +250,7 @@ class JobQueue:
     async def forget(self, status: JobStatus) -> None:
         """Delete every key of a job that has ended."""
         job = self._keys.job(status.job_id)
-        await drop_staged(self._redis, job, status.domains)
+        await drop_staged(self._redis, job, [*status.domains, *KINDS.values()])
         await self._redis.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
         await self.discard_messages(status.job_id, status.attempt + 1)
         await self.settle(status.job_id, status.owner)

@@ -71,7 +71,7 @@ class Scratch:
 
     async def execute(self, sql: str, **params: object) -> None:
         """Run statements that give nothing."""
-        await self.run(lambda con: con.execute(sql, params or None) and None)
+        await self.run(lambda con: con.execute(sql, params or None))
 
     async def value(self, sql: str, **params: object) -> Any:  # noqa: ANN401 - whatever the statement gives
         """The first value of the first row, or None."""

@@ -128,7 +128,9 @@ async def resolve_seeds(statements: Statements, asked: Seeds) -> SeedAnswer:
             found.setdefault(seed.container_id, seed)
         _check_total(len(found))
         left = [value for value in left if not matches.ids.get(value)]
-    seeds = sorted(found.values(), key=lambda seed: (seed.container_name or seed.container_id, seed.container_id))
+    seeds = sorted(
+        found.values(), key=lambda seed: (seed.container_name or seed.container_id, seed.container_id)
+    )
     expansion = {value: counts[value] for value in asked.values if counts[value]}
     return SeedAnswer(seeds, left, expansion)
 
@@ -143,7 +145,9 @@ class _Matches:
         self._patterns: list[tuple[str, re.Pattern[str]]] = []
         for value in values:
             if is_pattern(value):
-                self._patterns.append((value, re.compile("|".join(map(_regex, _spellings(value))), re.DOTALL)))
+                self._patterns.append(
+                    (value, re.compile("|".join(map(_regex, _spellings(value))), re.DOTALL))
+                )
             else:
                 for spelling in _spellings(value):
                     self._exact.setdefault(spelling, []).append(value)

@@ -39,6 +39,15 @@ class Settings(BaseSettings):
     trace_events_cid_limit: int = Field(
         50_000, ge=0, description="containers: above, without jobs available, other than MSD: 413"
     )
+    trace_seed_async_value_threshold: int = Field(
+        1000, ge=0, description="values: above, seeds by themselves are resolved in a job"
+    )
+    trace_seed_async_day_threshold: int = Field(
+        31, ge=0, description="days of a range: above, seeds by themselves are resolved in a job"
+    )
+    trace_lineage_async_cid_threshold: int = Field(
+        5000, ge=0, description="containers: above, a lineage by itself runs as a job"
+    )
     trace_max_body_bytes: Bytes = Field(32 * MIB, description="bytes: a larger request body is 413")
     trace_slow_threshold_seconds: Seconds = Field(
         15.0, description="seconds: a warning when the first records of an answer at once take longer"
@@ -64,6 +73,12 @@ class Settings(BaseSettings):
     event_fetcher_max_workers: Count = Field(2, description="statements at once, per domain of a job")
     event_fetcher_cache_skip_cid_threshold: int = Field(
         10_000, ge=0, description="containers: above, a trace passes the event cache by"
+    )
+    trace_stage_cache_seconds: int = Field(
+        300, ge=0, description="seconds: how long answered seeds and lineages are used again"
+    )
+    trace_scratch_memory_mib: int = Field(
+        128, ge=32, description="MiB: memory limit of a temporary database (seeds of a range, lineage)"
     )
     trace_event_cache_max_bytes: int = Field(256 * MIB, ge=0, description="bytes in Redis of the event cache")
     db_slow_fetchmany_size: Count = Field(5000, description="rows a round trip to the source")

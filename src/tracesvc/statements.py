@@ -52,7 +52,9 @@ class Statements:
     at_once: int = 2
     look: Look = _never_away
 
-    async def read(self, name: str, params: Mapping[str, object], *, most: int | None = None) -> list[RecordBatch]:
+    async def read(
+        self, name: str, params: Mapping[str, object], *, most: int | None = None
+    ) -> list[RecordBatch]:
         """All rows of a statement, held at once; of more than `most` rows only the first so many."""
 
         async def once() -> list[RecordBatch]:
@@ -103,7 +105,9 @@ class Statements:
             part = todo.pop()
             bound = {**params, bind: list(part)} | bounds(part)
             try:
-                found = await self._trying(name, functools.partial(self._all, name, bound), halves=len(part) > 1)
+                found = await self._trying(
+                    name, functools.partial(self._all, name, bound), halves=len(part) > 1
+                )
             except _Halve:
                 logger.info("%s: %d values failed together; halved", name, len(part))
                 todo += [part[len(part) // 2 :], part[: len(part) // 2]]

@@ -5,7 +5,16 @@ Reading order: `model` (the values), `loader` (from files), `document` (YAML wit
 """
 
 from tracesvc.catalogue.loader import load_catalogue
-from tracesvc.catalogue.model import Catalogue, Column, ColumnType, Domain, Profile, StageStatement, Table, WorkcentreGroup
+from tracesvc.catalogue.model import (
+    Catalogue,
+    Column,
+    ColumnType,
+    Domain,
+    Profile,
+    StageStatement,
+    Table,
+    WorkcentreGroup,
+)
 
 __all__ = [
     "Catalogue",

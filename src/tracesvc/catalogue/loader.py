@@ -78,8 +78,9 @@ def load_catalogue(path: str = "") -> Catalogue:
 
 def _fingerprint(file: Path, domains: Mapping[str, Domain], stages: Mapping[str, StageStatement]) -> str:
     digest = hashlib.sha256(file.read_bytes())
-    for statement in (*domains.values(), *stages.values()):
-        digest.update(f"\0{statement.name}\0{statement.sql}".encode())
+    named = [(domain.name, domain.sql) for domain in domains.values()]
+    for name, sql in (*named, *((stage.name, stage.sql) for stage in stages.values())):
+        digest.update(f"\0{name}\0{sql}".encode())
     return digest.hexdigest()
 
 

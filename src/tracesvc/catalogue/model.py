@@ -123,6 +123,13 @@ class Catalogue:
         name = (raw_name or "").upper()
         return next((group for group in self.groups if any(p in name for p in group.patterns)), None)
 
+    def station_of(self, name: str) -> str | None:
+        """The group that is called so, or that a workcentre of this name belongs to."""
+        if any(group.name == name for group in self.groups):
+            return name
+        group = self.group_of(name)
+        return None if group is None else group.name
+
     @property
     def date_columns(self) -> frozenset[str]:
         """Names of the columns that are dates, over all tables."""

@@ -1,4 +1,4 @@
-"""The statements of stages 1 and 2 and of the analysis: what each gives, and which binds it takes (domain.md, 5 to 7).
+"""The statements of stages 1 and 2 and of the analysis: what each gives, and its binds (domain.md, 5 to 7).
 
 Their SQL stands in `sql/seeds`, `sql/lineage` and `sql/detection`, under these names.
 """

@@ -153,7 +153,9 @@ class Lineage:
             yield section.brackets[1:].encode()
         yield b"}"
 
-    async def _items(self, section: _Section, item: Callable[[Sequence[Any]], bytes]) -> AsyncGenerator[bytes]:
+    async def _items(
+        self, section: _Section, item: Callable[[Sequence[Any]], bytes]
+    ) -> AsyncGenerator[bytes]:
         comma = b""
         async with contextlib.aclosing(self._scratch.rows(section.sql)) as rows:
             async for row in rows:

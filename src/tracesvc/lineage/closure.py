@@ -1,4 +1,4 @@
-"""Who reaches whom, from a walk's edges: each seed by itself, so that no seed's answer depends on the others."""
+"""Who reaches whom, from a walk's edges: each seed by itself, so that no answer depends on other seeds."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ CREATE TABLE visited (id VARCHAR, level INTEGER);
 CREATE TABLE frontier (id VARCHAR);
 CREATE TABLE looked (name VARCHAR);
 CREATE TABLE container (
-    id VARCHAR, name VARCHAR, work_order VARCHAR, wafer VARCHAR, kind VARCHAR, original VARCHAR, split_from VARCHAR
+    id VARCHAR, name VARCHAR, work_order VARCHAR, wafer VARCHAR, kind VARCHAR,
+    original VARCHAR, split_from VARCHAR
 );
 CREATE TABLE merge (source VARCHAR, finished VARCHAR, serial VARCHAR);
 CREATE TABLE edge (from_id VARCHAR, to_id VARCHAR, kind VARCHAR);
@@ -83,16 +84,14 @@ class Walk:
 
     async def serials(self, leaves: str) -> None:
         """Have the serial numbers of the leaves, a query of ids, in `merge`."""
-        ids = await self._scratch.texts(
-            f"SELECT id FROM ({leaves}) WHERE id NOT IN (SELECT finished FROM merge WHERE finished IS NOT NULL)"
-            " ORDER BY id"  # noqa: S608 - our own query
-        )
-        await self._merges_from(ids)
+        known = "SELECT finished FROM merge WHERE finished IS NOT NULL"
+        unknown = f"SELECT id FROM ({leaves}) WHERE id NOT IN ({known}) ORDER BY id"  # noqa: S608 - our own
+        await self._merges_from(await self._scratch.texts(unknown))
 
     async def _fetch(self) -> None:
         """What is known of the frontier's containers, and of those on the other ends of its edges."""
         ids = await self._scratch.texts("SELECT id FROM frontier ORDER BY id")
-        await self._containers(ids)
+        await self._containers()
         if self._backward:
             await self._merges_from(ids)
             await self._wafers()
@@ -100,7 +99,7 @@ class Walk:
             await self._merges_into(ids)
             await self._children(ids)
 
-    async def _containers(self, ids: Sequence[str]) -> None:
+    async def _containers(self) -> None:
         if "container" not in self._whole:
             wanted = await self._scratch.texts(
                 "SELECT id FROM frontier WHERE id NOT IN (SELECT id FROM container) ORDER BY id"
@@ -114,7 +113,7 @@ class Walk:
             WHERE c.wafer <> coalesce(c.name, '') AND c.wafer NOT IN (SELECT name FROM looked)
         """
         names = await self._scratch.texts(f"{new} ORDER BY name")
-        await self._scratch.execute(f"INSERT INTO looked {new}")  # noqa: S608 - our own query
+        await self._scratch.execute(f"INSERT INTO looked {new}")
         await self._arrive("lineage/named", "names", names)
 
     async def _children(self, ids: Sequence[str]) -> None:
@@ -131,7 +130,9 @@ class Walk:
             self._whole.add("container")
             return
         named = dict(
-            await self._scratch.fetch("SELECT f.id, c.name FROM frontier AS f LEFT JOIN container AS c USING (id)")
+            await self._scratch.fetch(
+                "SELECT f.id, c.name FROM frontier AS f LEFT JOIN container AS c USING (id)"
+            )
         )
         for start in range(0, len(ids), LIST_VALUES):
             part = ids[start : start + LIST_VALUES]
@@ -144,7 +145,9 @@ class Walk:
             return
         if self._too_many_scans(len(ids)):
             await self._statements.whole("lineage/all_merges", {}, self._scratch, "merge_rows")
-            await self._scratch.execute("DELETE FROM merge; INSERT INTO merge FROM merge_rows; DROP TABLE merge_rows")
+            await self._scratch.execute(
+                "DELETE FROM merge; INSERT INTO merge FROM merge_rows; DROP TABLE merge_rows"
+            )
             self._whole.add("merge")
             return
         await self._merged("lineage/merged_from", ids)

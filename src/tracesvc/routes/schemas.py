@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tracesvc.lines import ColumnInfo, ContainerCounts, Fault, JobState, JsonValue
 from tracesvc.query import TraceQuery
+from tracesvc.routes.stage_schemas import LineageDocument, SeedsDocument
+from tracesvc.stage_query import LineageRequest, SeedRequest
 
 
 class Problem(BaseModel):
@@ -28,7 +30,7 @@ class Problem(BaseModel):
 class Accepted(BaseModel):
     """A trace that runs as a job, or did already."""
 
-    stage: Literal["events"]
+    stage: Literal["events", "seed-resolve", "lineage"]
     runs_async: Literal[True] = Field(alias="async")
     job_id: str
     status: JobState
@@ -205,6 +207,14 @@ def _stream(*, zstd: bool) -> dict[str, Any]:
     return content
 
 
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": Accepted,
+        "description": "Runs as a job",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    },
+    **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+}
 EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": _body(TraceQuery)},
     "response_model": None,
@@ -214,13 +224,18 @@ EVENTS: dict[str, Any] = {
             "description": "Answered at once, as lines or one document",
             "content": _stream(zstd=False),
         },
-        202: {
-            "model": Accepted,
-            "description": "Runs as a job",
-            "headers": {"Location": {"schema": {"type": "string"}}},
-        },
-        **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+        **_ACCEPTED,
     },
+}
+SEEDS: dict[str, Any] = {
+    "openapi_extra": {"requestBody": _body(SeedRequest)},
+    "response_model": None,
+    "responses": {200: {"model": SeedsDocument, "description": "The seeds"}, **_ACCEPTED},
+}
+LINEAGE: dict[str, Any] = {
+    "openapi_extra": {"requestBody": _body(LineageRequest)},
+    "response_model": None,
+    "responses": {200: {"model": LineageDocument, "description": "The lineage"}, **_ACCEPTED},
 }
 JOBS: dict[str, Any] = {
     "response_model": None,
