@@ -33,6 +33,7 @@ MAX_VALUES: Final = 30_000
 MAX_PATTERNS: Final = 50
 MIN_LITERAL_CHARACTERS: Final = 2
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _WILD: Final = re.compile(r"[*%]+")
 
 ResolveType = Literal["lot_id", "wafer_lot", "work_order", "gd_work_order", "gd_lot_id", "serial_number"]
@@ -162,6 +163,17 @@ def seed_values(place: str) -> PlainValidator:
     return PlainValidator(normal, json_schema_input_type=list[str])
 
 
+def _day(value: object) -> date:
+    """A day as `2026-01-31`, and in no other form."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return date.fromisoformat(value)
+    message = "Input should be a day, as in 2026-01-31"
+    raise ValueError(message)
+
+
+Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str)]
+
+
 def is_pattern(value: str) -> bool:
     """Whether a value stands for many names."""
     return _WILD.search(value) is not None
@@ -217,8 +229,8 @@ class MsdParams(Strict):
     mode: Literal["date_range", "container"] = "date_range"
     direction: Direction = "backward"
     station: StrictStr | None = Field(default=None, max_length=64)
-    start_date: date | None = Field(default=None, strict=True)
-    end_date: date | None = Field(default=None, strict=True)
+    start_date: Day | None = None
+    end_date: Day | None = None
     resolve_type: Literal["lot_id", "wafer_lot", "work_order"] | None = None
     values: Annotated[list[str], seed_values("params")] = []
     loss_reasons: Texts = []
