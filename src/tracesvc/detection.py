@@ -54,7 +54,7 @@ class DetectionScope:
 
 
 class Detection:
-    """The detection rows of an analysis: read once, kept in a scratch file, given as often as asked."""
+    """The detection rows of an analysis: read once, kept in a temporary database, given as often as asked."""
 
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch

@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -171,7 +172,7 @@ def _day(value: object) -> date:
     raise ValueError(message)
 
 
-Day = Annotated[date, PlainValidator(_day, json_schema_input_type=str)]
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 def is_pattern(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""A temporary DuckDB file for what a stage must hold at once: bounded memory, the rest on disk."""
+"""A temporary database for what a stage must hold at once: bounded memory, the rest on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TYPES: Final[Mapping[ColumnType, str]] = {
 
 
 class Scratch:
-    """One file and its engine, worked on in threads, one piece of work at a time; gone when it is left.
+    """A DuckDB engine, worked on in threads, one piece of work at a time; gone when it is left.
 
     Everything raises `SourceUnavailable` when disk or memory ran out. A cancelled caller breaks its work off,
     and waits until it has let go.
@@ -43,8 +43,13 @@ class Scratch:
     def __init__(self, memory_mib: int) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="tracesvc-"))
         self._con = duckdb.connect(
-            str(self._folder / "scratch.duckdb"),
-            config={"memory_limit": f"{memory_mib}MiB", "threads": 2, "preserve_insertion_order": False},
+            ":memory:",
+            config={
+                "memory_limit": f"{memory_mib}MiB",
+                "threads": 2,
+                "preserve_insertion_order": False,
+                "temp_directory": str(self._folder),
+            },
         )
         self._turn = asyncio.Lock()
 

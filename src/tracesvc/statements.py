@@ -86,7 +86,7 @@ class Statements:
                 group.create_task(block(values[start : start + LIST_VALUES]))
 
     async def whole(self, name: str, params: Mapping[str, object], scratch: Scratch, table: str) -> None:
-        """All rows of a statement into a fresh table of the scratch file, as they come."""
+        """All rows of a statement into a fresh table of a temporary database, as they come."""
         statement = self.catalogue.stage(name)
 
         async def once() -> None:

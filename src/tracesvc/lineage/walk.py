@@ -1,6 +1,6 @@
 """Edges, level by level: what is known of the containers of one level gives the containers of the next.
 
-Memory holds one level's ids at most; rows and edges stand in the scratch file.
+Memory holds one level's ids at most; rows and edges stand in a temporary database.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ INSERT INTO container SELECT * FROM arrived WHERE id IS NOT NULL AND id NOT IN (
 
 
 class Walk:
-    """A lineage's edges, in a scratch file of its own.
+    """A lineage's edges, in a temporary database of its own.
 
     After `run`, the tables `container`, `merge` and `edge` hold what is known of everything within
     `DEPTH_LIMIT` levels of a seed, and the edges that lead beyond.
@@ -71,14 +71,7 @@ class Walk:
         for level in range(DEPTH_LIMIT + 1):
             await scratch.execute("INSERT INTO visited SELECT id, $level FROM frontier", level=level)
             await self._fetch()
-            await self._add_edges()
-            near, far = ("to_id", "from_id") if self._backward else ("from_id", "to_id")
-            await scratch.execute(f"""
-                CREATE OR REPLACE TABLE next AS
-                SELECT DISTINCT e.{far} AS id FROM edge AS e JOIN frontier AS f ON f.id = e.{near}
-                WHERE e.{far} NOT IN (SELECT id FROM visited)
-            """)  # noqa: S608 - our own names
-            await scratch.execute("DELETE FROM frontier; INSERT INTO frontier FROM next")
+            await scratch.execute(self._advance)
             if not await scratch.value("SELECT count(*) FROM frontier"):
                 return
 
@@ -177,15 +170,23 @@ class Walk:
         self._scans += -(-ids // LIST_VALUES)
         return self._scans > SCANS_AT_MOST
 
-    async def _add_edges(self) -> None:
-        """The edges between the frontier and the next level."""
-        near = "to_id" if self._backward else "from_id"
-        for view in _EDGES:
-            await self._scratch.execute(f"""
-                INSERT INTO edge
-                SELECT DISTINCT e.from_id, e.to_id, e.kind FROM {view} AS e
-                WHERE e.{near} IN (SELECT id FROM frontier) AND e.from_id <> e.to_id
-            """)  # noqa: S608 - our own names
+    @property
+    def _advance(self) -> str:
+        """Add the edges between the frontier and the next level, which becomes the frontier."""
+        near, far = ("to_id", "from_id") if self._backward else ("from_id", "to_id")
+        edges = (
+            f"""INSERT INTO edge SELECT DISTINCT e.from_id, e.to_id, e.kind FROM {view} AS e
+            WHERE e.{near} IN (SELECT id FROM frontier) AND e.from_id <> e.to_id;"""  # noqa: S608 - our own
+            for view in _EDGES
+        )
+        following = f"""
+            CREATE OR REPLACE TABLE next AS
+            SELECT DISTINCT e.{far} AS id FROM edge AS e JOIN frontier AS f ON f.id = e.{near}
+            WHERE e.{far} NOT IN (SELECT id FROM visited);
+            DELETE FROM frontier;
+            INSERT INTO frontier FROM next
+        """  # noqa: S608 - our own names
+        return "".join((*edges, following))
 
 
 def text_batch(name: str, values: Sequence[str]) -> RecordBatch:
