@@ -108,7 +108,7 @@ async def _work(bench: Workbench, lease: Lease) -> None:
     query = await bench.queue.load(status.job_id)
     sink = bench.sink(lease)
     if query is None:
-        await sink.open(status.domains, status.cid_count or 0)
+        await sink.open(status.domains, status.cid_count)
         await sink.end_job("failed", NO_QUESTION)
         return
     outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
@@ -116,7 +116,7 @@ async def _work(bench: Workbench, lease: Lease) -> None:
     deadline = _deadline(bench, status)
     error = await _outcome(bench, deadline, steps.before())
     status = await read_status(bench.redis, lease.keys)  # now it knows its containers
-    await sink.open(status.domains, status.cid_count or 0)
+    await sink.open(status.domains, status.cid_count)
     try:
         if error is None:
             error = await _outcome(
@@ -127,7 +127,7 @@ async def _work(bench: Workbench, lease: Lease) -> None:
         if error is None:
             error = await _outcome(bench, deadline, steps.after())
     finally:
-        for domain in status.domains:
+        for domain in sink.tallies:
             with contextlib.suppress(RedisError, OSError):
                 await sink.drop(domain)
     await sink.end_job("finished" if error is None else "failed", error)
