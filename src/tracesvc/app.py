@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc import __version__
+from tracesvc.analyst import Analyst
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_slots
@@ -19,8 +20,8 @@ from tracesvc.queue import JobQueue
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
+from tracesvc.routes import analysis, coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -45,7 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
+    for router in (
+        events.router,
+        jobs.router,
+        stream.router,
+        coverage.router,
+        analysis.router,
+        catalogue_routes.router,
+    ):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -62,6 +70,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
     keys = Keys(settings.trace_redis_prefix)
     bell = Bell(redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
+    analyst = Analyst(settings)
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -70,6 +79,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         bell=bell,
         queue=JobQueue(redis, keys, queue_limits(settings)),
         at_once=_at_once(settings, source, catalogue, redis, slots),
+        analyst=analyst,
         slots=slots,
         ping_source=source.ping,
     )
@@ -79,6 +89,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         yield
     finally:
         await bell.stop()
+        await analyst.close()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()

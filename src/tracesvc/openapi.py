@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from tracesvc.lines import LINE
 from tracesvc.query import TraceQuery
+from tracesvc.routes.analysis_schemas import AnalysisFilters
 from tracesvc.routes.schemas import Problem
 
 REF: Final = "#/components/schemas/{model}"
@@ -60,7 +61,7 @@ def describe_32(app: FastAPI) -> dict[str, Any]:
         "description": "One line of the stream, told apart by `type`.",
         **line,
     }
-    for model in (TraceQuery, Problem):
+    for model in (TraceQuery, AnalysisFilters, Problem):
         components.update(_components(model))
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
