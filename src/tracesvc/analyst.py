@@ -70,8 +70,7 @@ class Analyst:
         while True:
             process, is_new = await self._take()
             try:
-                assert process.stdin is not None
-                process.stdin.write(to_line(question))
+                _tell(process, to_line(question))
                 return process, await _part(process) or b""
             except BaseException as error:
                 self._end(process)
@@ -87,8 +86,7 @@ class Analyst:
             sys.executable, "-m", "tracesvc.aggregation", stdin=PIPE, stdout=PIPE, start_new_session=True
         )
         self._all.add(process)
-        assert process.stdin is not None
-        process.stdin.write(to_line(self._place))
+        _tell(process, to_line(self._place))
         return process, True
 
     def _give_back(self, process: Process) -> None:
@@ -111,6 +109,14 @@ class Analyst:
         for process in tuple(self._all):
             self._end(process)
         await asyncio.gather(*self._ending)
+
+
+def _tell(process: Process, line: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(line)
+    except RuntimeError as error:  # uvloop's word for a pipe that the other side closed
+        raise TraceError(LOST) from error
 
 
 async def _part(process: Process) -> bytes | None:
