@@ -221,7 +221,7 @@ def table(name: str, rows: Sequence[Row]) -> Table:
     return Table.from_pydict(
         {
             column: Array([None if row[column] is None else str(row[column]) for row in rows], type=text)
-            for column in COLUMNS[name]
+            for column in COLUMNS.get(name, ())
         }
     )
 
