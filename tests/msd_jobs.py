@@ -10,10 +10,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from tests.msd_cases import GROUPS, table
+from tests.msd_cases import CATALOGUE, GROUPS, table
 from tests.msd_reference import Case
 from tracesvc.aggregation.loading import about
-from tracesvc.catalogue import load_catalogue
 from tracesvc.connect import queue_limits
 from tracesvc.lines import Fault
 from tracesvc.query import parse_query
@@ -44,7 +43,6 @@ class Kept:
 
     async def begin(self, case: Case, **params: Any) -> tuple[Lease, JobSink]:
         """A job that runs; nothing of its result is there."""
-        catalogue = load_catalogue()
         body = {
             "profile": "mid_section_defect",
             "container_ids": ids_of(case) or ["none"],
@@ -52,9 +50,9 @@ class Kept:
         }
         query = parse_query(
             json.dumps(body).encode(),
-            profiles=catalogue.profiles,
-            domains=catalogue.domains,
-            defaults=catalogue.domains_of,
+            profiles=CATALOGUE.profiles,
+            domains=CATALOGUE.domains,
+            defaults=CATALOGUE.domains_of,
         )
         job_id, _ = await self.queue.submit(
             query, f"test-{secrets.token_hex(4)}", batch_size=7, fresh_seconds=60, renew=True
