@@ -14,7 +14,8 @@ from tests.msd_reference import Case, Row
 from tracesvc.aggregation.file import AnalysisFile
 from tracesvc.catalogue import WorkcentreGroup, load_catalogue
 
-GROUPS: Final[tuple[WorkcentreGroup, ...]] = load_catalogue().groups
+CATALOGUE: Final = load_catalogue()
+GROUPS: Final[tuple[WorkcentreGroup, ...]] = CATALOGUE.groups
 PLACES: Final = {group.name: group.order for group in GROUPS}
 
 LOTS: Final = (
@@ -130,7 +131,7 @@ def random_case(seed: int) -> Case:
     dice = random.Random(seed)
     direction = dice.choice(["backward", "forward"])
     station = dice.choice(["測試", "成型", "電鍍", "切割", "焊接_WB"])
-    ids = [f"c{number:03}" for number in range(dice.choice([0, 1, 12, 30, 60]))]
+    ids = [f"c{number:03}" for number in range(dice.choice([0, 1, 12, 30, 60, 60, 60]))]
     seeds = dice.sample(ids, len(ids) * 2 // 3)
     reasons = [None, "刮傷", "裂", "r2", "R1"]
     machines = [None, *(f"M-{number}" for number in range(dice.choice([2, 14, 30])))]
@@ -172,23 +173,23 @@ def random_case(seed: int) -> Case:
         families=rows_of("families", *[
             (f"id-{name}", name, some(names)) for name in machines if some([0, 1])
         ]),
-        members=rows_of("members", *pairs(some([0, 20, 150]))),
+        members=rows_of("members", *pairs(some([0, 20, 150, 150]))),
         roots=rows_of("roots", *[(cid, some([None, "W1", "W2", "L3"])) for cid in ids if some([0, 1])]),
         records={
-            "upstream_history": [record(some([*ids, "stranger"])) for _ in range(some([0, 40, 300]))],
+            "upstream_history": [record(some([*ids, "stranger"])) for _ in range(some([0, 40, 300, 300]))],
             "materials": rows_of("materials", *[
                 (
                     some([*ids, "alien"]), None, some(["EPOXY", "WIRE", None]),
                     some([None, "X1", "X2", f"Q{number}"]), 1,
                 )
-                for number in range(some([0, 60]))
+                for number in range(some([0, 60, 60]))
             ]),
             "downstream_rejects": rows_of("downstream_rejects", *[
                 (
                     some([*ids, "alien"]), some(["倉庫", None]), some(groups), some(reasons), some(machines),
                     qty(),
                 )
-                for _ in range(some([0, 80, 200]))
+                for _ in range(some([0, 80, 200, 200]))
             ]),
         },
         complete={domain: True for domain in domains if dice.random() < 0.9},
@@ -221,7 +222,7 @@ def table(name: str, rows: Sequence[Row]) -> Table:
     return Table.from_pydict(
         {
             column: Array([None if row[column] is None else str(row[column]) for row in rows], type=text)
-            for column in COLUMNS[name]
+            for column in COLUMNS.get(name, ())
         }
     )
 

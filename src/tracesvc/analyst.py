@@ -52,14 +52,9 @@ class Analyst:
 
     async def _parts(self, question: Question) -> AsyncGenerator[bytes, None]:
         async with self._turns:
-            process = await self._take()
+            process, told = await self._begin(question)
             whole = False
             try:
-                assert process.stdin is not None
-                process.stdin.write(to_line(question))
-                told = await _part(process)
-                if told is None:
-                    raise TraceError(LOST)
                 if told != WELL:
                     whole = await _part(process) is None
                     raise_again(told)
@@ -70,21 +65,29 @@ class Analyst:
             finally:
                 self._give_back(process) if whole else self._end(process)
 
-    async def _take(self) -> Process:
-        while self._idle:
+    async def _begin(self, question: Question) -> tuple[Process, bytes]:
+        """A process that answers, and the first part. One that died while nobody asked it is replaced."""
+        while True:
+            process, is_new = await self._take()
+            try:
+                _tell(process, to_line(question))
+                return process, await _part(process) or b""
+            except BaseException as error:
+                self._end(process)
+                if is_new or not isinstance(error, TraceError):
+                    raise
+
+    async def _take(self) -> tuple[Process, bool]:
+        if self._idle:
             process, timer = self._idle.popitem()
             timer.cancel()
-            if process.returncode is None:
-                return process
-            self._all.discard(process)
-        command = (sys.executable, "-m", "tracesvc.aggregation")
+            return process, False
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, start_new_session=True
+            sys.executable, "-m", "tracesvc.aggregation", stdin=PIPE, stdout=PIPE, start_new_session=True
         )
         self._all.add(process)
-        assert process.stdin is not None
-        process.stdin.write(to_line(self._place))
-        return process
+        _tell(process, to_line(self._place))
+        return process, True
 
     def _give_back(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -106,6 +109,14 @@ class Analyst:
         for process in tuple(self._all):
             self._end(process)
         await asyncio.gather(*self._ending)
+
+
+def _tell(process: Process, line: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(line)
+    except RuntimeError as error:  # uvloop's word for a pipe that the other side closed
+        raise TraceError(LOST) from error
 
 
 async def _part(process: Process) -> bytes | None:

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc import __version__
+from tracesvc.analyst import Analyst
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
@@ -20,8 +21,8 @@ from tracesvc.results.answers import AnswerCache
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
+from tracesvc.routes import analysis, coverage, events, health, jobs, metrics, problems, stages, stream
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stages, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -47,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for part in (events, stages, jobs, stream, coverage, catalogue_routes):
+    for part in (events, stages, jobs, stream, coverage, analysis, catalogue_routes):
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -65,6 +66,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
     bell = Bell(redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
     local = LocalSlots(settings.trace_db_local_max_concurrent)
+    analyst = Analyst(settings)
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -74,6 +76,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         queue=JobQueue(redis, keys, queue_limits(settings)),
         at_once=_at_once(settings, source, catalogue, redis, slots, local),
         stages=_stages(settings, source, catalogue, redis, slots, local),
+        analyst=analyst,
         slots=slots,
         ping_source=source.ping,
     )
@@ -83,6 +86,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         yield
     finally:
         await bell.stop()
+        await analyst.close()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()

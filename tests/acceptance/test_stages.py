@@ -1,4 +1,4 @@
-"""Stages 1 and 2 by themselves, and all stages in one call, over HTTP (protocol.md, 1 and 2; domain.md, 5, 6)."""
+"""Stages 1 and 2 by themselves, and all stages in one call (protocol.md, 1 and 2; domain.md, 5 and 6)."""
 
 from __future__ import annotations
 
@@ -251,7 +251,9 @@ async def test_the_lines_of_stages_read_the_same_live_later_and_compressed(api: 
     assert b'"type":"lineage"' not in resumed
     page = await result_of(api, job_id, domain="history", limit=1)
     assert page["total"] == plain.domains["history"].count
-    coverage = (await api.get(path_of(job_id, "coverage"), params={"domain": "rejects", "of": "without"})).json()
+    coverage = (
+        await api.get(path_of(job_id, "coverage"), params={"domain": "rejects", "of": "without"})
+    ).json()
     assert set(coverage["data"]) <= set(plain.extras["lineage"]["nodes"])
 
 
@@ -271,7 +273,9 @@ async def test_an_analysis_in_one_call_ends_with_its_aggregation(
     status = await status_of(api, accepted["job_id"])
     assert (status["stage"], status["cid_count"]) == ("aggregation", seen.extras["lineage"]["total_nodes"])
     whole = await result_of(api, accepted["job_id"])
-    assert whole["aggregation"]["kpi"]["lot_count" if direction == "backward" else "detection_lot_count"] == lots
+    assert (
+        whole["aggregation"]["kpi"]["lot_count" if direction == "backward" else "detection_lot_count"] == lots
+    )
 
 
 async def test_an_analysis_of_known_containers_takes_the_client_s_lineage(
@@ -314,9 +318,8 @@ async def test_values_that_stand_for_too_many_fail_their_job_with_the_reason(
         status = await ended(api, answer.json()["job_id"])
         assert (status["status"], status["error"]["code"]) == ("failed", "INVALID_PARAMS")
         assert "more than 2000" in status["error"]["message"]
-        seen = check_stream(await body_of(api, status["job_id"]))
-        assert seen.last is not None
-        assert seen.last["type"] == "error"
+        seen = check_stream(await body_of(api, status["job_id"]), expect="error")
+        assert seen.types == ["meta", "error"]
         at_once = await api.post(SEED_RESOLVE, json={"profile": "query_tool", "params": body["seeds"]})
         assert_problem(at_once, 422, "INVALID_PARAMS")
 

@@ -47,7 +47,11 @@ def refused_at(refused: pytest.ExceptionInfo[InvalidParams]) -> list[object]:
         ("query_tool", seeds("lot_id", "x" * 65), ["seeds", "values", 0]),
         ("query_tool", seeds("lot_id", "GA", "*"), ["seeds", "values", 1]),
         ("query_tool", seeds("lot_id", "%G%"), ["seeds", "values", 0]),
-        ("query_tool", seeds("lot_id", *(f"GA{n}*" for n in range(MAX_PATTERNS + 1))), ["seeds", "values", 50]),
+        (
+            "query_tool",
+            seeds("lot_id", *(f"GA{n}*" for n in range(MAX_PATTERNS + 1))),
+            ["seeds", "values", 50],
+        ),
         ("query_tool", seeds("lot_id", *map(str, range(MAX_VALUES + 1))), ["seeds", "values"]),
         ("query_tool", seeds("work_order", "GA1", "gd26010001"), ["seeds", "values", 1]),
         ("query_tool", seeds("serial_number", "x1"), ["seeds", "resolve_type"]),
@@ -110,7 +114,9 @@ def test_a_range_counts_both_of_its_ends(end: str, days: int) -> None:
     assert (last - first).days + 1 == days
 
 
-@pytest.mark.parametrize(("given", "group"), [(None, "測試"), ("TMTT", "測試"), ("成型", "成型"), ("切割", "切割")])
+@pytest.mark.parametrize(
+    ("given", "group"), [(None, "測試"), ("TMTT", "測試"), ("成型", "成型"), ("切割", "切割")]
+)
 def test_a_station_is_a_group_or_one_of_its_workcentres(given: str | None, group: str) -> None:
     asked = {**RANGE, "station": given} if given else RANGE
     assert trace(MSD, params=asked).params["station"] == group
@@ -155,8 +161,14 @@ def test_a_lineage_has_a_direction(profile: str, params: dict[str, Any], directi
         ({"profile": "query_tool", "container_ids": []}, ["container_ids"]),
         ({"profile": "nope", "container_ids": ["a"]}, ["profile"]),
         ({"profile": "query_tool", "container_ids": ["a"], "extra": 1}, ["extra"]),
-        ({"profile": "query_tool", "container_ids": ["a"], "params": {"direction": "up"}}, ["params", "direction"]),
-        ({"profile": "query_tool", "container_ids": ["a"], "params": {"station": "測試"}}, ["params", "station"]),
+        (
+            {"profile": "query_tool", "container_ids": ["a"], "params": {"direction": "up"}},
+            ["params", "direction"],
+        ),
+        (
+            {"profile": "query_tool", "container_ids": ["a"], "params": {"station": "測試"}},
+            ["params", "station"],
+        ),
         ({"profile": "query_tool", "container_ids": "a"}, ["container_ids"]),
         ([], []),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,11 @@ from tracesvc.aggregation.statements import rows
 from tracesvc.errors import InvalidParams
 
 
+def spill_of(path: Path) -> Path:
+    """The folder that this process spills to beside a file; another process has another."""
+    return path.with_name(f"{path.name}.{os.getpid()}.spill")
+
+
 def connect(path: Path, *, memory_mib: int, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:
     """A connection under a memory limit; past it the database spills beside the file."""
     return duckdb.connect(
@@ -27,7 +33,7 @@ def connect(path: Path, *, memory_mib: int, threads: int, read_only: bool) -> du
         config={
             "memory_limit": f"{memory_mib}MiB",
             "threads": threads,
-            "temp_directory": f"{path}.spill",
+            "temp_directory": str(spill_of(path)),
             "preserve_insertion_order": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

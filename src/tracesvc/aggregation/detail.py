@@ -53,12 +53,13 @@ def page(
     assert ask.order in {"asc", "desc"}
     found = rows(con, f"{direction}_detail", params, sort=sort, order=ask.order)
     whole = all(complete.values())
-    return [_forward(row, whole=whole) if direction == "forward" else _backward(row) for row in found]
+    for row in found:
+        row.update(_forward(row, whole=whole) if direction == "forward" else _backward(row))
+    return [{name: row[name] for name in COLUMNS[direction]} for row in found]
 
 
 def _backward(row: Row) -> Row:
-    rate = percent(row["defect_qty"], row["input_qty"])
-    return _shown(row) | {"defect_rate": rate}
+    return _shown(row) | {"defect_rate": percent(row["defect_qty"], row["input_qty"])}
 
 
 def _forward(row: Row, *, whole: bool) -> Row:
@@ -73,7 +74,7 @@ def _forward(row: Row, *, whole: bool) -> Row:
 def _shown(row: Row) -> Row:
     quantities = {name: quantity(value) for name, value in row.items() if isinstance(value, Decimal)}
     times = {name: value.isoformat() for name, value in row.items() if isinstance(value, datetime)}
-    return row | quantities | times
+    return quantities | times
 
 
 def _reasons(direction: Direction, bound: Mapping[str, object]) -> dict[str, object]:

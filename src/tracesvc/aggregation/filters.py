@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 
@@ -22,7 +22,12 @@ class Filters:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Self:
         """The filters among a trace's params: trimmed, without blanks and duplicates, in one order."""
-        return cls(**{name: _normal(params.get(name) or ()) for name in cls.__slots__})
+        return cls(**{name: _normal(params.get(name) or ()) for name in cls.names()})
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """What they are called in params, bodies and queries."""
+        return tuple(field.name for field in fields(cls))
 
     def to_params(self) -> dict[str, list[str]]:
         """The inverse of `from_params`."""

@@ -37,7 +37,7 @@ class Scope:
         groups = tuple(groups)
         direction: Direction = params.get("direction") or "backward"
         if direction not in DOMAINS:
-            raise InvalidParams(f"params.direction may be one of {', '.join(DOMAINS)}")
+            raise _fault("direction", f"it may be one of {', '.join(DOMAINS)}")
         station = (params.get("station") or DEFAULT_STATION).strip()
         found = next((group for group in groups if group.name == station), None)
         if found is None:
@@ -45,7 +45,7 @@ class Scope:
             found = next((group for group in groups if any(part in name for part in group.patterns)), None)
         if found is None:
             known = ", ".join(group.name for group in sorted(groups, key=lambda group: group.order))
-            raise InvalidParams(f"params.station is in no workcentre group; the groups are {known}")
+            raise _fault("station", f"no workcentre group has it; the groups are {known}")
         return cls(direction, found.name, found.order, {group.name: group.order for group in groups})
 
     @classmethod
@@ -61,3 +61,8 @@ class Scope:
     def domains(self) -> tuple[str, ...]:
         """The domains that the analysis is computed from."""
         return DOMAINS[self.direction]
+
+
+def _fault(name: str, message: str) -> InvalidParams:
+    found = [{"loc": ["params", name], "msg": message, "type": "value_error"}]
+    return InvalidParams(f"params.{name}: {message}", errors=found)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tracesvc.aggregation.analysis import spill_of
+
 SUFFIX: Final = ".duckdb"
 # What a process that was killed left half made.
 LEFTOVER_SECONDS: Final = 3600
@@ -88,4 +90,4 @@ def _remove(path: Path) -> None:
         return
     for name in (path, path.with_name(f"{path.name}.wal")):
         name.unlink(missing_ok=True)
-    shutil.rmtree(path.with_name(f"{path.name}.spill"), ignore_errors=True)
+    shutil.rmtree(spill_of(path), ignore_errors=True)

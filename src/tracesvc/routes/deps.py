@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tracesvc.analyst import Analyst
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import BodyTooLarge, JobNotFound, QueueUnavailable, UnsupportedMediaType
 from tracesvc.query import StageQuery, TraceQuery
@@ -79,6 +80,7 @@ class Service:
     queue: JobQueue
     at_once: AnswersAtOnce
     stages: AnswersStages
+    analyst: Analyst
     slots: SharedSlots
     ping_source: Callable[[], Awaitable[None]]
 

@@ -174,7 +174,8 @@ NDJSON = "application/x-ndjson"
 ZSTD = "application/zstd"
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The responses of an operation that are problem documents."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles = {
         404: "Unknown, expired or deleted",
@@ -213,7 +214,7 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
         "description": "Runs as a job",
         "headers": {"Location": {"schema": {"type": "string"}}},
     },
-    **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+    **problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
 }
 EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": _body(TraceQuery)},
@@ -239,18 +240,18 @@ LINEAGE: dict[str, Any] = {
 }
 JOBS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobList}, **_problems(422, 500, 503)},
+    "responses": {200: {"model": JobList}, **problems(422, 500, 503)},
 }
 STATUS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobDocument}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": JobDocument}, **problems(404, 422, 500, 503)},
 }
 DELETE: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {"model": Cancelled},
         202: {"model": Cancelled, "description": "Still stopping"},
-        **_problems(404, 422, 500, 503),
+        **problems(404, 422, 500, 503),
     },
 }
 STREAM: dict[str, Any] = {
@@ -260,18 +261,18 @@ STREAM: dict[str, Any] = {
             "description": "One line after the other; the last is complete or error",
             "content": _stream(zstd=True),
         },
-        **_problems(404, 406, 409, 422, 500, 503),
+        **problems(404, 406, 409, 422, 500, 503),
     },
 }
 RESULT: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
+    "responses": {200: {"model": Page | WholeResult}, **problems(404, 409, 422, 500, 503)},
 }
 COVERAGE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Coverage | CoveragePage}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": Coverage | CoveragePage}, **problems(404, 422, 500, 503)},
 }
 CATALOGUE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": CatalogueDocument}, **_problems(500)},
+    "responses": {200: {"model": CatalogueDocument}, **problems(500)},
 }

@@ -227,9 +227,7 @@ async def test_a_random_plant_gives_what_the_definitions_say(
     """By many small scans or by reading tables whole; both directions mirror each other."""
     monkeypatch.setattr(tracesvc.lineage.walk, "SCANS_AT_MOST", scans)
     plant = random_plant(random.Random(seed))
-    file = write_plant(
-        tmp_path / "p.duckdb", container=plant.containers, pj_combinedassylots=plant.merges
-    )
+    file = write_plant(tmp_path / "p.duckdb", container=plant.containers, pj_combinedassylots=plant.merges)
     seeds = [row[0] for row in plant.containers]
     some = random.Random(seed).sample(seeds, 12)
     async with statements_on(file, catalogue) as statements:
@@ -266,9 +264,10 @@ async def test_members_roots_and_ids_say_the_same_as_the_answer(
     small_plant: Plant, catalogue: Catalogue
 ) -> None:
     seeds = list(small_plant.container_ids[::3])
-    async with statements_on(small_plant.path, catalogue) as statements, lineage_of(
-        statements, seeds, "backward", MEMORY_MIB
-    ) as lineage:
+    async with (
+        statements_on(small_plant.path, catalogue) as statements,
+        lineage_of(statements, seeds, "backward", MEMORY_MIB) as lineage,
+    ):
         answer = await lineage.answer()
         pairs = [
             pair
