@@ -157,7 +157,7 @@ class StreamChecker:
         require(isinstance(line["live"], bool), "live is a boolean")
         require(1 <= line["batch_size"] <= 50_000, "batch_size")
         domains = line["domains"]
-        require(domains and len(set(domains)) == len(domains), f"domains {domains}")
+        require(len(set(domains)) == len(domains), f"domains {domains}")
         self._queue = list(domains)
         if line["resumed_after"] is None:
             require(self._resumes is None, "a resumed stream says after what")

@@ -21,6 +21,8 @@ The package in the order of a request; a file is one noun:
     fetch            container ids and a domain into Arrow batches, or rows by container
     matching         whole ids in comma lists, for the domain that has no index on containers
     catalogue/       profiles, domains, workcentre groups, and their SQL
+    aggregation/     the mid-section defect analysis: definitions, files, the process that answers
+    analyst          asks those processes
     sources/         where records are read: the protocol and its databases
     lines            the protocol of the stream, line by line
     results/         what a job leaves in Redis: keys, frames, commit, stream, pages

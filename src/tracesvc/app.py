@@ -10,21 +10,24 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc import __version__
+from tracesvc.analyst import Analyst
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_slots
+from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
 from tracesvc.queue import JobQueue
+from tracesvc.results.answers import AnswerCache
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
+from tracesvc.routes import analysis, coverage, events, health, jobs, metrics, problems, stages, stream
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
 from tracesvc.sources import Source, open_source
+from tracesvc.stages_at_once import StagesAtOnce
 from tracesvc.telemetry import set_up_logging
 
 PREFIX = "/api/trace"
@@ -45,8 +48,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
-        app.include_router(router, prefix=PREFIX)
+    for part in (events, stages, jobs, stream, coverage, analysis, catalogue_routes):
+        app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
     problems.install(app)
@@ -62,6 +65,8 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
     keys = Keys(settings.trace_redis_prefix)
     bell = Bell(redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
+    local = LocalSlots(settings.trace_db_local_max_concurrent)
+    analyst = Analyst(settings)
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -69,7 +74,9 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         keys=keys,
         bell=bell,
         queue=JobQueue(redis, keys, queue_limits(settings)),
-        at_once=_at_once(settings, source, catalogue, redis, slots),
+        at_once=_at_once(settings, source, catalogue, redis, slots, local),
+        stages=_stages(settings, source, catalogue, redis, slots, local),
+        analyst=analyst,
         slots=slots,
         ping_source=source.ping,
     )
@@ -79,15 +86,42 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         yield
     finally:
         await bell.stop()
+        await analyst.close()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()
 
 
 def _at_once(
-    settings: Settings, source: Source, catalogue: Catalogue, redis: Redis, slots: SharedSlots
+    settings: Settings,
+    source: Source,
+    catalogue: Catalogue,
+    redis: Redis,
+    slots: SharedSlots,
+    local: LocalSlots,
 ) -> AtOnce:
     shared = open_fetcher(settings, source, catalogue, redis, slots)
-    local = LocalSlots(settings.trace_db_local_max_concurrent)
     alone = open_fetcher(settings, source, catalogue, None, local)
     return AtOnce(settings, catalogue, shared, alone, slots.wait_for_turn)
+
+
+def _stages(
+    settings: Settings,
+    source: Source,
+    catalogue: Catalogue,
+    redis: Redis,
+    slots: SharedSlots,
+    local: LocalSlots,
+) -> StagesAtOnce:
+    return StagesAtOnce(
+        settings,
+        open_statements(settings, source, catalogue, slots),
+        open_statements(settings, source, catalogue, local),
+        AnswerCache(
+            redis,
+            Keys(settings.trace_redis_prefix),
+            settings.trace_event_cache_max_bytes,
+            settings.trace_stage_cache_seconds,
+        ),
+        slots.wait_for_turn,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -18,7 +19,9 @@ from tracesvc.results.lease import Lease, keep_lease, release_lease
 from tracesvc.results.status import JobStatus, read_status
 from tracesvc.results.store import JobSink
 from tracesvc.runner import Plan, run
+from tracesvc.steps import Steps
 from tracesvc.telemetry import current_job
+from tracesvc.unit import Outage
 from tracesvc.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ INTERNAL: Final = Fault(
     code="INTERNAL_ERROR",
     message="The job broke off for a reason that stands in the worker's log, under its id.",
 )
-NO_QUESTION: Final = Fault(code=JobFailed.code, message="The job's question is gone from Redis. Ask again.")
+NO_QUESTION: Final = "The job's question is gone from Redis. Ask again."
 ALL_FAILED: Final = Fault(code=JobFailed.code, message="Every domain of the job failed; each says why.")
 
 
@@ -105,22 +108,45 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:
-    status = await read_status(bench.redis, lease.keys)
+    deadline = _deadline(bench, await read_status(bench.redis, lease.keys))
+    steps: list[Steps] = []
+    error = await _outcome(bench, deadline, _begin(bench, lease, steps))
+    status = await read_status(bench.redis, lease.keys)  # now it knows its containers
     sink = bench.sink(lease)
-    await sink.open(status.domains, status.cid_count or 0)
+    await sink.open(status.domains, status.cid_count)
     try:
-        error = await _outcome(bench, status, sink)
+        if error is None:
+            trace = run(_plan(bench, status, steps[0].query), bench.fetcher, sink)
+            error = await _outcome(bench, deadline, trace)
+        if error is None and _all_failed(sink):
+            error = ALL_FAILED
+        if error is None:
+            error = await _outcome(bench, deadline, steps[0].after())
     finally:
-        for domain in status.domains:
+        for domain in sink.tallies:
             with contextlib.suppress(RedisError, OSError):
                 await sink.drop(domain)
-    if error is None and all(tally.status == "failed" for tally in sink.tallies.values()):
-        error = ALL_FAILED
     await sink.end_job("finished" if error is None else "failed", error)
 
 
+async def _begin(bench: Workbench, lease: Lease, steps: list[Steps]) -> None:
+    """Load the question and do what comes before its events; the steps stand in `steps` then."""
+    status = await read_status(bench.redis, lease.keys)
+    query = await bench.queue.load(status.job_id)
+    if query is None:
+        raise JobFailed(NO_QUESTION)
+    outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
+    steps.append(Steps(bench, lease, status, query, outage.look))
+    await steps[0].before()
+
+
+def _all_failed(sink: JobSink) -> bool:
+    states = [tally.status for tally in sink.tallies.values()]
+    return bool(states) and all(state == "failed" for state in states)
+
+
 def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
-    """What is left to do of the job's question."""
+    """The domains that have not ended, over all containers."""
     settings = bench.settings
     return Plan(
         container_ids=query.container_ids,
@@ -133,17 +159,20 @@ def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
     )
 
 
-async def _outcome(bench: Workbench, status: JobStatus, sink: JobSink) -> Fault | None:
-    """Run the trace within what is left of the job's time; why it is not finished, or None."""
-    seconds = bench.settings.trace_job_timeout_seconds
+def _deadline(bench: Workbench, status: JobStatus) -> float:
+    """When the job's time is over, on the loop's clock."""
     used = (clock.now() - status.started_at).total_seconds() if status.started_at else 0.0
+    left = max(0.0, bench.settings.trace_job_timeout_seconds - used)
+    return asyncio.get_running_loop().time() + left
+
+
+async def _outcome(bench: Workbench, deadline: float, work: Coroutine[Any, Any, None]) -> Fault | None:
+    """Do a part of the job before its deadline; why it was not done, or None."""
     try:
-        query = await bench.queue.load(status.job_id)
-        if query is None:
-            return NO_QUESTION
-        async with asyncio.timeout(max(0.0, seconds - used)):
-            await run(_plan(bench, status, query), bench.fetcher, sink)
+        async with asyncio.timeout_at(deadline):
+            await work
     except TimeoutError:
+        seconds = bench.settings.trace_job_timeout_seconds
         return Fault(
             code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."
         )

@@ -20,6 +20,7 @@ from tracesvc.results.keys import Keys
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots, Slots
 from tracesvc.sources.base import Source
+from tracesvc.statements import Statements
 
 CACHE_MAX_UNIT_BYTES = 8 * 1024 * 1024
 POOL_WAIT_SECONDS = 20
@@ -123,3 +124,14 @@ def open_fetcher(
     if redis is not None and settings.trace_event_cache_max_bytes:
         cache = EventCache(redis, Keys(settings.trace_redis_prefix), settings.trace_event_cache_max_bytes)
     return EventFetcher(source, catalogue, limits, slots, cache)
+
+
+def open_statements(settings: Settings, source: Source, catalogue: Catalogue, slots: Slots) -> Statements:
+    """The statements of stages 1 and 2 on the plant."""
+    return Statements(
+        source,
+        catalogue,
+        slots,
+        round_trip_rows=settings.db_slow_fetchmany_size,
+        at_once=settings.event_fetcher_max_workers,
+    )

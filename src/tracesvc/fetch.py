@@ -105,7 +105,7 @@ class EventFetcher:
             async with gate or contextlib.nullcontext(), self._slots.slot():
                 batch = await anext(found, None)
             while batch is not None:
-                yield conform(batch, spec)
+                yield conform(batch, spec.columns)
                 batch = await anext(found, None)
 
     async def lines(
@@ -242,20 +242,18 @@ def _split(batches: list[RecordBatch], size: int) -> tuple[RecordBatch, RecordBa
     return whole.slice(0, size), whole.slice(size, whole.num_rows - size)
 
 
-def conform(batch: RecordBatch, spec: Domain) -> RecordBatch:
-    """The batch with the domain's declared columns, in order and of their types, whatever it held.
+def conform(batch: RecordBatch, declared: Sequence[Column]) -> RecordBatch:
+    """The batch with the declared columns, in order and of their types, whatever it held.
 
     Numbers keep the exact type they came in; a column that is missing is null.
     """
     names = {name.upper(): name for name in batch.column_names}
     columns = []
-    for column in spec.columns:
+    for column in declared:
         name = names.get(column.name)
         found = Array([None] * batch.num_rows, type=DataType.string()) if name is None else batch.column(name)
         columns.append(_declared(found, column))
-    fields = [
-        values.field.with_name(column.name) for values, column in zip(columns, spec.columns, strict=True)
-    ]
+    fields = [values.field.with_name(column.name) for values, column in zip(columns, declared, strict=True)]
     return RecordBatch.from_arrays(columns, schema=Schema(fields))
 
 

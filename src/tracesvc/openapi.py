@@ -13,7 +13,9 @@ from pydantic import BaseModel
 
 from tracesvc.lines import LINE
 from tracesvc.query import TraceQuery
+from tracesvc.routes.analysis_schemas import AnalysisFilters
 from tracesvc.routes.schemas import Problem
+from tracesvc.stage_query import LineageRequest, SeedRequest
 
 REF: Final = "#/components/schemas/{model}"
 VERSION_32: Final = "3.2.0"
@@ -60,7 +62,7 @@ def describe_32(app: FastAPI) -> dict[str, Any]:
         "description": "One line of the stream, told apart by `type`.",
         **line,
     }
-    for model in (TraceQuery, Problem):
+    for model in (TraceQuery, SeedRequest, LineageRequest, AnalysisFilters, Problem):
         components.update(_components(model))
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)

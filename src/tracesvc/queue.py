@@ -30,6 +30,7 @@ from tracesvc.results.codec import compress, inflate
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
 from tracesvc.results.lifetime import result_keys
+from tracesvc.results.stage_lines import KINDS
 from tracesvc.results.staging import drop_staged
 from tracesvc.results.status import JobStatus, read_status
 
@@ -87,6 +88,7 @@ class Submitted(NamedTuple):
     job_id: str
     deduplicated: bool
     state: str
+    cid_count: int | None  # None until its seeds are resolved
 
 
 class JobQueue:
@@ -143,7 +145,7 @@ class JobQueue:
         names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
         names += [self._keys.active(), self._keys.active(owner)]
         request = compress(query.model_dump_json().encode())
-        outcome, found, state = await self._call(self._submit, names, [json.dumps(ask), request])
+        outcome, found, state, count = await self._call(self._submit, names, [json.dumps(ask), request])
         if outcome in {"queue full", "caller full"}:
             raise self._full(outcome)
         if outcome == "new":
@@ -154,7 +156,8 @@ class JobQueue:
                 await asyncio.shield(self._withdraw(job_id))
                 raise
             logger.info("%s: queued, %d containers", job_id, len(query.container_ids))
-        return Submitted(found, outcome == "same", state)
+        known = query.cid_count if outcome == "new" else (int(count) if count else None)
+        return Submitted(found, outcome == "same", state, known)
 
     def _first_fields(
         self, query: TraceQuery, owner: str, digest: str, batch_size: int, now: datetime
@@ -163,9 +166,10 @@ class JobQueue:
         expires = now + timedelta(seconds=self._limits.running_ttl_seconds)
         return {
             "status": "queued",
-            "stage": "events",
+            "stage": query.stages[0],
+            "stages": json.dumps(query.stages),
             "profile": query.profile,
-            "cid_count": len(query.container_ids),
+            "cid_count": "" if query.cid_count is None else query.cid_count,
             "domains": json.dumps(query.domain_names),
             "batch_size": batch_size,
             "created_at": clock.to_text(now),
@@ -257,7 +261,7 @@ class JobQueue:
         """Delete every key of a job that has ended, and all that names it, at once."""
         job_id, job = status.job_id, self._keys.job(status.job_id)
         flight = self._keys.flight(status.fields.get("digest", ""))
-        await drop_staged(self._redis, job, status.domains)
+        await drop_staged(self._redis, job, [*status.domains, *KINDS.values()])
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
             self._discard(pipe, job_id, status.attempt + 1)

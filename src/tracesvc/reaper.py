@@ -111,7 +111,7 @@ async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
         return
     sink = bench.sink(lease)
     with contextlib.suppress(TraceError):
-        await sink.open(status.domains, status.cid_count or 0)
+        await sink.open(status.domains, status.cid_count)
         await sink.end_job("failed", fault)
         logger.warning("%s: failed, %s", status.job_id, fault.code)
     await release_lease(bench.redis, lease)

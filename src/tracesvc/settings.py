@@ -46,6 +46,15 @@ class Settings(BaseSettings):
     trace_events_cid_limit: int = Field(
         50_000, ge=0, description="containers: above, without jobs available, other than MSD: 413"
     )
+    trace_seed_async_value_threshold: int = Field(
+        1000, ge=0, description="values: above, seeds by themselves are resolved in a job"
+    )
+    trace_seed_async_day_threshold: int = Field(
+        31, ge=0, description="days of a range: above, seeds by themselves are resolved in a job"
+    )
+    trace_lineage_async_cid_threshold: int = Field(
+        5000, ge=0, description="containers: above, a lineage by itself runs as a job"
+    )
     trace_max_body_bytes: Bytes = Field(32 * MIB, description="bytes: a larger request body is 413")
     trace_slow_threshold_seconds: Seconds = Field(
         15.0, description="seconds: a warning when the first records of an answer at once take longer"
@@ -72,6 +81,12 @@ class Settings(BaseSettings):
     event_fetcher_cache_skip_cid_threshold: int = Field(
         10_000, ge=0, description="containers: above, a trace passes the event cache by"
     )
+    trace_stage_cache_seconds: int = Field(
+        300, ge=0, description="seconds: how long answered seeds and lineages are used again"
+    )
+    trace_scratch_memory_mib: int = Field(
+        128, ge=32, description="MiB: memory limit of a temporary database (seeds of a range, lineage)"
+    )
     trace_event_cache_max_bytes: int = Field(256 * MIB, ge=0, description="bytes in Redis of the event cache")
     db_slow_fetchmany_size: Count = Field(5000, description="rows a round trip to the source")
     db_slow_call_timeout_ms: Count = Field(300_000, description="milliseconds: time limit of a statement")
@@ -87,6 +102,17 @@ class Settings(BaseSettings):
     )
     trace_db_local_max_concurrent: Count = Field(
         1, description="statements at once in one process while Redis is away"
+    )
+
+    # The mid-section defect analysis
+    trace_aggregation_memory_mib: int = Field(
+        256, ge=64, description="MiB: memory limit of an analysis; what is more goes to disk"
+    )
+    trace_aggregation_processes: Count = Field(
+        2, description="processes that answer analyses, per API or worker process; others wait"
+    )
+    trace_aggregation_cache_max_bytes: Bytes = Field(
+        1024 * MIB, description="bytes of analysis files that are kept under TRACE_DATA_DIR"
     )
 
     # Where things are
@@ -139,7 +165,7 @@ class Settings(BaseSettings):
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
     trace_data_dir: Path = Field(
         Path(platformdirs.user_data_dir("tracesvc")),
-        description="where the default plant and embedded Redis live",
+        description="where the default plant, embedded Redis and analysis files live",
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from tracesvc.analyst import Analyst
 from tracesvc.fetch import EventFetcher
 from tracesvc.queue import JobQueue, QueueLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import Lease, take_lease
+from tracesvc.results.stage_lines import StageLines
 from tracesvc.results.store import JobSink
 from tracesvc.settings import Settings
+from tracesvc.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Workbench:
     queue: JobQueue
     limits: QueueLimits
     fetcher: EventFetcher
+    statements: Statements
+    analyst: Analyst
 
     async def take(self, job_id: str, *, attempt: bool = True) -> Lease | None:
         """The job's lease, or None when it is gone, ended or held; see `take_lease`."""
@@ -48,5 +53,15 @@ class Workbench:
             bell=self.keys.bell,
             running_ttl=self.limits.running_ttl_seconds,
             final_ttl=self.limits.ttl_seconds,
+            max_bytes=self.settings.trace_job_max_result_bytes,
+        )
+
+    def lines(self, lease: Lease) -> StageLines:
+        """Where the stages of a job leave their lines, under its lease."""
+        return StageLines(
+            self.redis,
+            lease,
+            bell=self.keys.bell,
+            ttl=self.limits.running_ttl_seconds,
             max_bytes=self.settings.trace_job_max_result_bytes,
         )

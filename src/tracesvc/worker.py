@@ -21,9 +21,10 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from tracesvc.analyst import Analyst
 from tracesvc.attempt import run_attempt
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_slots
+from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
 from tracesvc.errors import TraceError
 from tracesvc.memory import keep_memory_together
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
@@ -93,6 +94,8 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
     keys, limits = Keys(settings.trace_redis_prefix), queue_limits(settings)
     bell = Bell(redis, keys.signals)
     bell.start()
+    slots = shared_slots(settings, redis, bell)
+    analyst = Analyst(settings)
     try:
         await warn_of_eviction(redis)
         with contextlib.suppress(TraceError):  # a plant that cannot be read now is each job's own error
@@ -105,9 +108,12 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
             bell=bell,
             queue=JobQueue(redis, keys, limits),
             limits=limits,
-            fetcher=open_fetcher(settings, source, catalogue, redis, shared_slots(settings, redis, bell)),
+            fetcher=open_fetcher(settings, source, catalogue, redis, slots),
+            statements=open_statements(settings, source, catalogue, slots),
+            analyst=analyst,
         )
     finally:
+        await analyst.close()
         await bell.stop()
         await source.close()
         with contextlib.suppress(RedisError, OSError):

@@ -30,6 +30,8 @@ ROUTES: Final = {
     ("get", STREAM),
     ("get", "/api/trace/job/{job_id}/result"),
     ("get", "/api/trace/job/{job_id}/coverage"),
+    ("post", "/api/trace/job/{job_id}/aggregate"),
+    ("get", "/api/trace/job/{job_id}/detail"),
     ("get", "/api/trace/catalogue"),
     ("get", "/livez"),
     ("get", "/readyz"),
@@ -43,6 +45,8 @@ ERRORS: Final = {
     ("get", STREAM): {"404", "409", "422", "503"},
     ("get", "/api/trace/job/{job_id}/result"): {"404", "409", "422", "503"},
     ("get", "/api/trace/job/{job_id}/coverage"): {"404", "422", "503"},
+    ("post", "/api/trace/job/{job_id}/aggregate"): {"404", "409", "413", "415", "422", "503"},
+    ("get", "/api/trace/job/{job_id}/detail"): {"404", "406", "409", "422", "503"},
 }
 BASE: Final = "urn:openapi"
 

@@ -100,7 +100,7 @@ def test_a_batch_gets_the_declared_types_whatever_it_holds(catalogue: Catalogue)
         ],
         names=["containerid", "TXNDATE", "QTYCONSUMED"],
     )
-    found = conform(batch, catalogue.domains["materials"])
+    found = conform(batch, catalogue.domains["materials"].columns)
     assert list(found.column_names) == [column.name for column in catalogue.domains["materials"].columns]
     assert found.column("CONTAINERID").to_pylist() == ["7"]
     assert found.column("QTYCONSUMED").to_pylist() == [Decimal("12.5")]

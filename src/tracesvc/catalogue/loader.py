@@ -10,7 +10,17 @@ from types import MappingProxyType
 from typing import Final
 
 from tracesvc.catalogue.document import Entry, read_document
-from tracesvc.catalogue.model import Catalogue, Column, ColumnType, Domain, Profile, Table, WorkcentreGroup
+from tracesvc.catalogue.model import (
+    Catalogue,
+    Column,
+    ColumnType,
+    Domain,
+    Profile,
+    StageStatement,
+    Table,
+    WorkcentreGroup,
+)
+from tracesvc.catalogue.stages import load_stages
 from tracesvc.catalogue.statement import StatementCheck, read_statement
 
 BUILT_IN: Final = Path(__file__).with_name("catalogue.yaml")
@@ -28,6 +38,7 @@ _PLAIN_TYPES: Final[Mapping[str, ColumnType]] = {
 }
 _TOP: Final = ("schema", "workcentre_groups", "tables", "domains", "profiles")
 _COLUMN_OPTIONS: Final = ("list_column", "open_column")
+_DOMAIN_BINDS: Final = ("container_ids", "as_of")
 _DOMAIN_OPTIONS: Final = ("ids_per_unit", *_COLUMN_OPTIONS)
 _MOST_DIGITS: Final = 38
 
@@ -48,8 +59,9 @@ def load_catalogue(path: str = "") -> Catalogue:
         for key, value in top["domains"].items():
             sql_file = file.parent / "sql" / f"{key.text()}.sql"
             domain = _domain(key, value, read_statement(sql_file, key, schema, groups))
-            check.check(domain.sql, str(sql_file), domain.selected)
+            check.check(domain.sql, str(sql_file), domain.selected, _DOMAIN_BINDS)
             domains[domain.name] = domain
+        stages = load_stages(file.parent / "sql", top["domains"], schema, groups, check)
     finally:
         check.close()
     profiles = {key.text(): _profile(key, value, domains) for key, value in top["profiles"].items()}
@@ -59,14 +71,16 @@ def load_catalogue(path: str = "") -> Catalogue:
         domains=MappingProxyType(domains),
         profiles=MappingProxyType(profiles),
         groups=groups,
-        fingerprint=_fingerprint(file, domains),
+        stages=stages,
+        fingerprint=_fingerprint(file, domains, stages),
     )
 
 
-def _fingerprint(file: Path, domains: Mapping[str, Domain]) -> str:
+def _fingerprint(file: Path, domains: Mapping[str, Domain], stages: Mapping[str, StageStatement]) -> str:
     digest = hashlib.sha256(file.read_bytes())
-    for domain in domains.values():
-        digest.update(f"\0{domain.name}\0{domain.sql}".encode())
+    named = [(domain.name, domain.sql) for domain in domains.values()]
+    for name, sql in (*named, *((stage.name, stage.sql) for stage in stages.values())):
+        digest.update(f"\0{name}\0{sql}".encode())
     return digest.hexdigest()
 
 

@@ -63,6 +63,16 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class StageStatement:
+    """A statement of stages 1 and 2, or of the analysis (`stages.STATEMENTS`)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    sql: str
+    """Oracle's dialect, ready to run."""
+
+
+@dataclass(frozen=True)
 class Profile:
     """A named choice of domains, in one go or by the value of one parameter."""
 
@@ -82,6 +92,7 @@ class Catalogue:
     profiles: Mapping[str, Profile]
     groups: tuple[WorkcentreGroup, ...]
     """In evaluation order, which is not the order of the route."""
+    stages: Mapping[str, StageStatement]
     fingerprint: str
     """Hex SHA-256 of everything that was loaded; part of cache keys."""
 
@@ -100,10 +111,24 @@ class Catalogue:
             raise InvalidParams(f"params.{known.parameter} may be one of {', '.join(known.choices)}")
         return known.choices[value]
 
+    def stage(self, name: str) -> StageStatement:
+        """A statement of stages 1 and 2 by its name. Raises `InvalidParams` when the plant has none of it."""
+        found = self.stages.get(name)
+        if found is None:
+            raise InvalidParams(f"this cannot be asked of this plant: its catalogue has no sql/{name}.sql")
+        return found
+
     def group_of(self, raw_name: str | None) -> WorkcentreGroup | None:
         """The group of a raw workcentre name, or None when no pattern is in it (domain.md, 3)."""
         name = (raw_name or "").upper()
         return next((group for group in self.groups if any(p in name for p in group.patterns)), None)
+
+    def station_of(self, name: str) -> str | None:
+        """The group that is called so, or that a workcentre of this name belongs to."""
+        if any(group.name == name for group in self.groups):
+            return name
+        group = self.group_of(name)
+        return None if group is None else group.name
 
     @property
     def date_columns(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-from tracesvc.catalogue.dialect import DialectError, to_duckdb
+from tracesvc.catalogue.dialect import SYSDATE_BIND, DialectError, to_duckdb
 from tracesvc.catalogue.document import Entry
 from tracesvc.catalogue.model import Column, ColumnType, Table, WorkcentreGroup
 from tracesvc.errors import CatalogueError
@@ -18,11 +18,8 @@ DUCKDB_TYPES: Final[Mapping[ColumnType, str]] = {
     "string": "VARCHAR", "integer": "BIGINT", "number": "DECIMAL(38, 10)", "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP",
 }  # fmt: skip
-_BIND_VALUES: Final[Mapping[str, str]] = {
-    "container_ids": "CAST([] AS VARCHAR[])",
-    "as_of": "TIMESTAMP '2000-01-01'",
-    "sysdate": "TIMESTAMP '2000-01-01'",
-}
+_LISTS: Final = frozenset({"container_ids", "names"})
+_MOMENTS: Final = frozenset({"as_of", "since", "until", SYSDATE_BIND})
 _FAMILIES: Final[Mapping[ColumnType, tuple[str, ...]]] = {
     "string": ("VARCHAR",),
     "integer": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
@@ -74,8 +71,11 @@ class StatementCheck:
         """Free the empty database."""
         self._con.close()
 
-    def check(self, sql: str, file: str, columns: Sequence[Column]) -> None:
-        """Raise `CatalogueError` with file and line unless the statement gives exactly these columns."""
+    def check(self, sql: str, file: str, columns: Sequence[Column], binds: Sequence[str]) -> None:
+        """Raise `CatalogueError` with file and line unless the statement gives exactly these columns.
+
+        `binds` are those that it may take.
+        """
         try:
             translation = to_duckdb(sql, date_columns=self._dates)
         except DialectError as error:
@@ -86,17 +86,16 @@ class StatementCheck:
             raise CatalogueError(
                 f"{file}:1: the statement gives {given} where the catalogue declares {wanted}"
             )
-        unknown = translation.binds - _BIND_VALUES.keys()
+        unknown = translation.binds - {*binds, SYSDATE_BIND}
         if unknown:
             name = min(unknown)
             line = _line_with(sql, f":{name}")
-            raise CatalogueError(
-                f"{file}:{line}: the bind :{name} is not known; there are :container_ids and :as_of"
-            )
+            known = " and ".join(f":{bind}" for bind in binds) or "none"
+            raise CatalogueError(f"{file}:{line}: the bind :{name} is not known; there are {known}")
         self._check_types(translation.sql, sql, file, columns)
 
     def _check_types(self, translated: str, sql: str, file: str, columns: Sequence[Column]) -> None:
-        bound = re.sub(r"\$(\w+)", lambda match: f"({_BIND_VALUES[match[1]]})", translated)
+        bound = re.sub(r"\$(\w+)", lambda match: f"({_bind_value(match[1])})", translated)
         try:
             described = self._con.execute(f"DESCRIBE {bound}").fetchall()
         except duckdb.Error as error:
@@ -111,6 +110,12 @@ class StatementCheck:
                 line = _line_with(sql, column.name)
                 told = f"{column.name} is {kind} where the catalogue declares {column.type}"
                 raise CatalogueError(f"{file}:{line}: {told}: cast it, or correct the declaration")
+
+
+def _bind_value(name: str) -> str:
+    if name in _LISTS:
+        return "CAST([] AS VARCHAR[])"
+    return "TIMESTAMP '2000-01-01'" if name in _MOMENTS else "''"
 
 
 def _first_difference(given: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, str]:

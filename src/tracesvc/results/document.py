@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import orjson
 
 from tracesvc.lines import AggregationLine, DomainEndLine, DomainStartLine, ErrorLine, rows_of
-from tracesvc.results.pieces import Pieces, Records
+from tracesvc.results.pieces import LineInflater, LinePart, Pieces, Records
 
 PARTIAL = "EVENTS_PARTIAL_FAILURE"
 
@@ -30,6 +30,8 @@ class _Writer:
         self._failed: list[str] = []
         self._code: str | None = None
         self._aggregation: object = None
+        self._line = bytearray()
+        self._inflater = LineInflater()
 
     def write(self, piece: object) -> bytes:
         if isinstance(piece, Records):
@@ -49,7 +51,10 @@ class _Writer:
                 self._failed.append(piece.domain)
                 self._code = self._code or PARTIAL
             return f'],"count":{piece.count},"total":{piece.count}}}'.encode()
-        if isinstance(piece, ErrorLine):
+        if isinstance(piece, LinePart):
+            if piece.kind == "aggregation":
+                self._line += b"".join(self._inflater.parts(piece))
+        elif isinstance(piece, ErrorLine):
             self._code = piece.code
         elif isinstance(piece, AggregationLine):
             self._aggregation = piece.data
@@ -61,5 +66,6 @@ class _Writer:
         if self._open is not None:
             self._failed.append(self._open)
             cut = b'],"count":null,"total":null}'
-        tail = {"aggregation": self._aggregation, "failed_domains": self._failed, "code": self._code}
-        return cut + b"}," + orjson.dumps(tail)[1:]
+        aggregation = rows_of(bytes(self._line)) if self._line else orjson.dumps(self._aggregation)
+        tail = {"failed_domains": self._failed, "code": self._code}
+        return b"".join((cut, b'},"aggregation":', aggregation, b",", orjson.dumps(tail)[1:]))

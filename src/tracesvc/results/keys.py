@@ -56,6 +56,16 @@ class JobKeys:
         """String: one byte per container in the order asked; `+` with records, `-` without, `x` failed."""
         return f"{self.base}coverage:{domain}"
 
+    def input(self, name: str, attempt: int, number: int) -> str:
+        """String: a chunk of an analysis's input, Arrow's stream format, a zstd frame."""
+        return f"{self.base}analysis:{name}:{attempt}:{number}"
+
+    def line(self, kind: str, number: int) -> str:
+        """String: a part of the zstd frame of a `seeds`, `lineage` or `aggregation` line."""
+        return (
+            f"{self.base}result:aggregation" if kind == "aggregation" else f"{self.base}line:{kind}:{number}"
+        )
+
     def staged(self, domain: str, token: int, number: int) -> str:
         """String: a chunk of a unit that is not committed yet; readers never look here."""
         return f"{self.base}staged:{domain}:{token}:{number}"

@@ -7,7 +7,9 @@ from typing import Final
 from redis.asyncio import Redis
 
 from tracesvc import clock
+from tracesvc.results.analysis_store import input_keys
 from tracesvc.results.keys import JobKeys
+from tracesvc.results.stage_lines import line_keys
 from tracesvc.results.status import JobStatus
 
 # A result that is read all the time lives so many times its time to live from its end, and no longer.
@@ -22,7 +24,7 @@ return redis.call('EXPIRE', KEYS[1], ARGV[2])
 
 def result_keys(job: JobKeys, status: JobStatus) -> list[str]:
     """The names of all keys of a job's result but its meta hash."""
-    names = [job.request, job.log]
+    names = [job.request, job.log, *input_keys(job, status), *line_keys(job, status)]
     for domain in status.domains:
         names += [job.index(domain), job.coverage(domain), job.staged_index(domain)]
         names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]

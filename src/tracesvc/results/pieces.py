@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import zstandard
 
 from tracesvc.lines import (
     CompleteLine,
@@ -15,6 +17,8 @@ from tracesvc.lines import (
     encode,
 )
 from tracesvc.results.codec import compress, inflate, inflate_parts
+
+INFLATE_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,52 @@ class Records:
         return self.frame or compress(self.plain)
 
 
-Piece = Line | Records
+@dataclass(frozen=True, slots=True)
+class LinePart:
+    """A part of the zstd frame of a line that is no record; all parts of it follow each other."""
+
+    kind: str
+    data: bytes
+    first: bool
+    last: bool
+
+
+Piece = Line | Records | LinePart
 Pieces = AsyncIterable[Piece]
 
 
-def plain_parts(piece: Piece) -> Iterator[bytes]:
-    """A piece as NDJSON."""
-    return piece.parts() if isinstance(piece, Records) else iter([encode(piece)])
+class Plain:
+    """Pieces as NDJSON, one after the other."""
+
+    def __init__(self) -> None:
+        self._inflater = LineInflater()
+
+    def parts(self, piece: Piece) -> Iterator[bytes]:
+        """The bytes of one piece."""
+        if isinstance(piece, LinePart):
+            return self._inflater.parts(piece)
+        return piece.parts() if isinstance(piece, Records) else iter([encode(piece)])
+
+
+class LineInflater:
+    """The parts of a line, inflated as they come."""
+
+    def __init__(self) -> None:
+        self._object: zstandard.ZstdDecompressionObj | None = None
+
+    def parts(self, part: LinePart) -> Iterator[bytes]:
+        """What one part holds, a little at a time: it may be twenty times as much."""
+        if part.first or self._object is None:
+            self._object = zstandard.ZstdDecompressor().decompressobj()
+        for start in range(0, len(part.data), INFLATE_BYTES):
+            if data := self._object.decompress(part.data[start : start + INFLATE_BYTES]):
+                yield data
 
 
 def zstd_bytes(piece: Piece) -> bytes:
-    """A piece as one zstd frame; stored frames are neither parsed nor inflated."""
+    """A piece as one zstd frame, or a part of one; stored frames are neither parsed nor inflated."""
+    if isinstance(piece, LinePart):
+        return piece.data
     return piece.packed() if isinstance(piece, Records) else compress(encode(piece))
 
 

@@ -23,6 +23,7 @@ from tracesvc.results.index import ChunkEntry
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.lifetime import prolong
 from tracesvc.results.pieces import Piece, Pieces, Records, complete_line, error_line, warning_of
+from tracesvc.results.stage_lines import BEFORE_EVENTS, KINDS, Kind, read_line
 from tracesvc.results.status import ENDED, JobStatus, read_status
 
 PROGRESS_SECONDS: Final = 2.0
@@ -68,6 +69,7 @@ class JobStream:
         self._last_id = "0"
         self._live = False
         self._tails: dict[str, _Tail] = {}
+        self._lines: dict[str, list[str]] = {}
         self._state: JobState | None = None
         self._error: dict[str, Any] | None = None
         self._progress_at = time.monotonic()
@@ -90,18 +92,42 @@ class JobStream:
             created_at=to_text(status.created_at) if status.created_at else None,
             resumed_after=str(after) if after else None,
         )
-        at = list(domains).index(after.domain) if after else 0
+        whole = len(domains) == len(status.domains)
         with self._bell.watch(self._keys.job_id) as ring:
-            for domain in domains[at:]:
-                skip = after.batch + 1 if after and domain == after.domain else 0
-                async for piece in self._domain(domain, skip, ring):
-                    yield piece
-                if self._tails[domain].end is None:
-                    break
-            async for piece in self._until(lambda: False, ring):
+            async for piece in self._parts(status if whole else None, list(domains), after, ring):
                 yield piece
         for piece in await self._last(list(domains)):
             yield piece
+
+    async def _parts(
+        self, whole: JobStatus | None, domains: list[str], after: Cursor | None, ring: Ring
+    ) -> Pieces:
+        """Everything between the first line and the last ones; stages' lines only in a `whole` stream."""
+        for stage in whole.stages if whole and after is None else ():
+            if stage in BEFORE_EVENTS:
+                async for piece in self._line(KINDS[stage], ring):
+                    yield piece
+        for domain in domains[domains.index(after.domain) if after else 0 :]:
+            skip = after.batch + 1 if after and domain == after.domain else 0
+            async for piece in self._domain(domain, skip, ring):
+                yield piece
+            if self._tails[domain].end is None:
+                break
+        async for piece in self._until(lambda: False, ring):
+            yield piece
+        if whole and self._state == "finished":
+            async for piece in self._line("aggregation", ring):
+                yield piece
+
+    async def _line(self, kind: Kind, ring: Ring) -> Pieces:
+        """The line of a stage, once it is there; nothing when the job ended without it."""
+        await self._read_log()
+        async for piece in self._until(lambda: kind in self._lines, ring):
+            yield piece
+        if kind in self._lines:
+            await self._prolong()
+            async for part in read_line(self._redis, self._keys, kind, self._lines[kind]):
+                yield part
 
     async def _domain(self, domain: str, skip: int, ring: Ring) -> Pieces:
         tail = self._tails[domain]
@@ -195,7 +221,9 @@ class JobStream:
             self._state = entry["s"]  # type: ignore[assignment]
             self._error = json.loads(entry["j"]) if entry.get("j") else None
             return
-        tail = self._tails.get(entry["d"])
+        if entry["t"] == "line":
+            self._lines[entry["k"]] = entry["e"].split(",")
+        tail = self._tails.get(entry.get("d", ""))
         if tail is None:
             return
         if entry["t"] == "start":

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from tracesvc import clock
 from tracesvc.errors import JobNotFound
 from tracesvc.lines import DomainProgress, JobState
+from tracesvc.query import StageName
 from tracesvc.results.keys import JobKeys
 
 ENDED = ("finished", "failed", "cancelled")
@@ -38,6 +39,7 @@ class JobStatus:
     bytes: int = 0
     error: dict[str, Any] | None = None
     failed_domains: tuple[str, ...] = ()
+    stages: tuple[StageName, ...] = ("events",)
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     legacy: bool = False
 
@@ -177,7 +179,7 @@ def parse_status(job_id: str, fields: Mapping[str, str]) -> JobStatus:
         job_id=job_id,
         state=fields["status"],  # type: ignore[arg-type]
         profile=fields.get("profile"),
-        cid_count=int(fields.get("cid_count", 0)),
+        cid_count=int(count) if (count := fields.get("cid_count", "0")) else None,
         domains=tuple(json.loads(fields["domains"])),
         batch_size=int(fields.get("batch_size", 0)),
         attempt=max(1, int(fields.get("attempt", 0))),
@@ -190,6 +192,7 @@ def parse_status(job_id: str, fields: Mapping[str, str]) -> JobStatus:
         bytes=int(fields.get("bytes", 0)),
         error=json.loads(fields["error"]) if fields.get("error") else None,
         failed_domains=tuple(json.loads(fields.get("failed_domains", "[]"))),
+        stages=tuple(json.loads(fields.get("stages", '["events"]'))),
         fields=fields,
     )
 

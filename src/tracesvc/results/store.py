@@ -71,12 +71,15 @@ class JobSink:
         """The job whose result this is."""
         return self._keys.job_id
 
-    async def open(self, domains: Sequence[str], asked: int) -> None:
-        """Read what earlier attempts committed of each domain; what they staged and never committed goes."""
+    async def open(self, domains: Sequence[str], asked: int | None) -> None:
+        """Read what earlier attempts committed of each domain; what they staged and never committed goes.
+
+        While it is not known which containers are asked for (`asked` is None), no domain has begun.
+        """
         await drop_staged(self._redis, self._keys, domains)
         self._bytes = int(await self._redis.hget(self._keys.meta, "bytes") or 0)  # type: ignore[misc]
-        for domain in domains:
-            await self._read(domain, asked)
+        for domain in domains if asked is not None else ():
+            await self._read(domain, asked or 0)
 
     def resume(self, domain: str) -> int:
         """Where the last worker's commits ended: the number of ids that are done."""

@@ -12,7 +12,7 @@ if redis.call('EXISTS', KEYS[2]) == 1 then
 end
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', ARGV[7])
 redis.call('SET', KEYS[2], attempt .. ':' .. ARGV[1], 'PX', ARGV[2])
-redis.call('HSET', KEYS[1], 'status', 'running', 'stage', 'events')
+redis.call('HSET', KEYS[1], 'status', 'running')
 redis.call('HSETNX', KEYS[1], 'started_at', ARGV[3])
 redis.call('XADD', KEYS[3], '*', 't', 'state', 's', 'running', 'a', attempt)
 redis.call('EXPIRE', KEYS[1], ARGV[4])

@@ -11,9 +11,10 @@ from fastapi import Depends, Request
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tracesvc.analyst import Analyst
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import BodyTooLarge, JobNotFound, QueueUnavailable, UnsupportedMediaType
-from tracesvc.query import TraceQuery
+from tracesvc.query import StageQuery, TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import JobKeys, Keys
@@ -47,6 +48,26 @@ class AnswersAtOnce(Protocol):
         ...
 
 
+class ClosableBytes(Protocol):
+    """An answer in pieces."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, once."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nobody reads any more."""
+        ...
+
+
+class AnswersStages(Protocol):
+    """Answers stage 1 or 2 in its own response; `app` injects the one that does it."""
+
+    async def answer(self, query: StageQuery, *, redis_answers: bool) -> ClosableBytes:
+        """The answer, once everything is read from the plant."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Everything a route may use; `app` makes it at start."""
@@ -58,6 +79,8 @@ class Service:
     bell: Bell
     queue: JobQueue
     at_once: AnswersAtOnce
+    stages: AnswersStages
+    analyst: Analyst
     slots: SharedSlots
     ping_source: Callable[[], Awaitable[None]]
 

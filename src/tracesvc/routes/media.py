@@ -14,7 +14,7 @@ from tracesvc.errors import JobNotFound, NotAcceptable, ResultDamaged
 from tracesvc.lines import CompleteLine, ErrorLine
 from tracesvc.results.codec import MAGIC
 from tracesvc.results.document import to_document
-from tracesvc.results.pieces import Pieces, plain_parts, zstd_bytes
+from tracesvc.results.pieces import LinePart, Pieces, Plain, zstd_bytes
 from tracesvc.results.reader import CANCELLED
 
 logger = logging.getLogger(__name__)
@@ -119,8 +119,9 @@ def document_response(pieces: Pieces) -> Streamed:
 
 
 async def _plain(pieces: Pieces) -> AsyncIterator[bytes]:
+    plain = Plain()
     async for piece in pieces:
-        for part in plain_parts(piece):
+        for part in plain.parts(piece):
             yield part
 
 
@@ -128,10 +129,12 @@ async def _zstd(pieces: Pieces) -> AsyncIterator[bytes]:
     """Frames, cut so that no part ends between two: each carries the next one's magic (protocol.md, 2)."""
     begin = 0
     async for piece in pieces:
-        frame = zstd_bytes(piece)
-        last = isinstance(piece, CompleteLine | ErrorLine)
-        yield frame[begin:] + (b"" if last else MAGIC)
-        begin = len(MAGIC)
+        data = zstd_bytes(piece)
+        if not isinstance(piece, LinePart) or piece.first:
+            data = data[begin:]
+        whole = not isinstance(piece, LinePart) or piece.last
+        begin = len(MAGIC) if whole else 0
+        yield data + (MAGIC if whole and not isinstance(piece, CompleteLine | ErrorLine) else b"")
 
 
 async def guarded(pieces: Pieces, cursor: Callable[[], object | None]) -> Pieces:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tracesvc.lines import ColumnInfo, ContainerCounts, Fault, JobState, JsonValue
 from tracesvc.query import TraceQuery
+from tracesvc.routes.stage_schemas import LineageDocument, SeedsDocument
+from tracesvc.stage_query import LineageRequest, SeedRequest
 
 
 class Problem(BaseModel):
@@ -28,7 +30,7 @@ class Problem(BaseModel):
 class Accepted(BaseModel):
     """A trace that runs as a job, or did already."""
 
-    stage: Literal["events"]
+    stage: Literal["events", "seed-resolve", "lineage"]
     runs_async: Literal[True] = Field(alias="async")
     job_id: str
     status: JobState
@@ -172,7 +174,8 @@ NDJSON = "application/x-ndjson"
 ZSTD = "application/zstd"
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The responses of an operation that are problem documents."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles = {
         404: "Unknown, expired or deleted",
@@ -205,6 +208,14 @@ def _stream(*, zstd: bool) -> dict[str, Any]:
     return content
 
 
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": Accepted,
+        "description": "Runs as a job",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+    },
+    **problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+}
 EVENTS: dict[str, Any] = {
     "openapi_extra": {"requestBody": _body(TraceQuery)},
     "response_model": None,
@@ -214,28 +225,33 @@ EVENTS: dict[str, Any] = {
             "description": "Answered at once, as lines or one document",
             "content": _stream(zstd=False),
         },
-        202: {
-            "model": Accepted,
-            "description": "Runs as a job",
-            "headers": {"Location": {"schema": {"type": "string"}}},
-        },
-        **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+        **_ACCEPTED,
     },
+}
+SEEDS: dict[str, Any] = {
+    "openapi_extra": {"requestBody": _body(SeedRequest)},
+    "response_model": None,
+    "responses": {200: {"model": SeedsDocument, "description": "The seeds"}, **_ACCEPTED},
+}
+LINEAGE: dict[str, Any] = {
+    "openapi_extra": {"requestBody": _body(LineageRequest)},
+    "response_model": None,
+    "responses": {200: {"model": LineageDocument, "description": "The lineage"}, **_ACCEPTED},
 }
 JOBS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobList}, **_problems(422, 500, 503)},
+    "responses": {200: {"model": JobList}, **problems(422, 500, 503)},
 }
 STATUS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobDocument}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": JobDocument}, **problems(404, 422, 500, 503)},
 }
 DELETE: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {"model": Cancelled},
         202: {"model": Cancelled, "description": "Still stopping"},
-        **_problems(404, 422, 500, 503),
+        **problems(404, 422, 500, 503),
     },
 }
 STREAM: dict[str, Any] = {
@@ -245,18 +261,18 @@ STREAM: dict[str, Any] = {
             "description": "One line after the other; the last is complete or error",
             "content": _stream(zstd=True),
         },
-        **_problems(404, 406, 409, 422, 500, 503),
+        **problems(404, 406, 409, 422, 500, 503),
     },
 }
 RESULT: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
+    "responses": {200: {"model": Page | WholeResult}, **problems(404, 409, 422, 500, 503)},
 }
 COVERAGE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Coverage | CoveragePage}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": Coverage | CoveragePage}, **problems(404, 422, 500, 503)},
 }
 CATALOGUE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": CatalogueDocument}, **_problems(500)},
+    "responses": {200: {"model": CatalogueDocument}, **problems(500)},
 }

@@ -1,0 +1,63 @@
+"""A chart: its bars from rows of (name, key fields, lots, input, defects), with rates and running shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+
+from tracesvc.aggregation.numbers import SHARE_DIGITS, percent, quantity
+from tracesvc.aggregation.statements import Row, rows
+
+Bar = dict[str, Any]
+
+TOP: Final = 10
+REST: Final = "其他"
+ALL: Final = 2**31
+_MEASURES: Final = ("bar", "lot_count", "input", "defects", "bars")
+
+
+def chart(
+    con: duckdb.DuckDBPyConnection, dimension: str, *, downstream: bool = False, most: int = TOP
+) -> list[Bar]:
+    """The `most` largest bars of a dimension, and the rest of them as one.
+
+    Dimensions are tables that the file was sealed with; a `downstream` one counts records by container.
+    """
+    prefix = "downstream_" if downstream else ""
+    found = rows(con, f"{prefix}bars", {"most": most}, dimension=dimension)
+    if len(found) == most:
+        shown = [row["bar"] for row in found]
+        rest = rows(con, f"{prefix}rest", {"shown": shown}, dimension=dimension)[0]
+        if rest["bars"]:
+            keys = dict.fromkeys(_keys(found[0]))
+            found.append({**keys, "name": REST, **rest})
+    return to_bars(found)
+
+
+def to_bars(found: Sequence[Row], *, input_qty: Decimal | None = None) -> list[Bar]:
+    """Rows, largest first, as bars; `input_qty`: what all of them are measured against."""
+    listed = sum((row["defects"] for row in found), Decimal(0))
+    bars, running = [], Decimal(0)
+    for row in found:
+        whole = row["input"] if input_qty is None else input_qty
+        running += row["defects"]
+        bar: Bar = {
+            "name": row["name"],
+            **_keys(row),
+            "input_qty": quantity(whole),
+            "defect_qty": quantity(row["defects"]),
+            "defect_rate": percent(row["defects"], whole),
+            "lot_count": row["lot_count"],
+            "cumulative_pct": percent(running, listed, SHARE_DIGITS),
+        }
+        if "bars" in row:
+            bar["rest_count"] = row["bars"]
+        bars.append(bar)
+    return bars
+
+
+def _keys(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in {"name", *_MEASURES}}

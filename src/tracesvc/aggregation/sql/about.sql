@@ -1,0 +1,2 @@
+-- What the file was sealed with.
+SELECT scope, domains_complete, lineage_complete FROM about
