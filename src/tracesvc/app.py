@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -20,7 +21,7 @@ from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
+from tracesvc.routes import coverage, events, export, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -45,7 +46,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
+    for router in (
+        events.router,
+        jobs.router,
+        stream.router,
+        coverage.router,
+        export.router,
+        catalogue_routes.router,
+    ):
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -71,6 +79,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         queue=JobQueue(redis, keys, queue_limits(settings)),
         at_once=_at_once(settings, source, catalogue, redis, slots),
         slots=slots,
+        exports=asyncio.Semaphore(settings.trace_export_max_concurrent),
         ping_source=source.ping,
     )
     bell.start()

@@ -6,7 +6,7 @@ TraceError
 │                 UnsupportedMediaType 415 · NotAcceptable 406 · MethodNotAllowed 405
 ├── NotFound 404 ── JobNotFound · DomainNotInJob
 ├── JobNotComplete 409
-├── QueueFull 429
+├── QueueFull 429 ── ExportsBusy
 ├── Unavailable 503 ── QueueUnavailable · SourceUnavailable ── SourceTooLarge      (Retry-After)
 ├── SourceTimeout 504
 ├── StoreFull 507
@@ -98,6 +98,10 @@ class JobNotComplete(TraceError):
 
 class QueueFull(TraceError):
     code, status, title, retryable = "QUEUE_FULL", 429, "Too many jobs wait or run", True
+
+
+class ExportsBusy(QueueFull):
+    title = "Too many files are written at once"
 
 
 class Unavailable(TraceError):

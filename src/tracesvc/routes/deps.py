@@ -59,6 +59,7 @@ class Service:
     queue: JobQueue
     at_once: AnswersAtOnce
     slots: SharedSlots
+    exports: asyncio.Semaphore
     ping_source: Callable[[], Awaitable[None]]
 
     async def redis_answers(self) -> bool:

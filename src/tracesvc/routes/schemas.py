@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from tracesvc.files.order import MEDIA_TYPES
 from tracesvc.lines import ColumnInfo, ContainerCounts, Fault, JobState, JsonValue
 from tracesvc.query import TraceQuery
 
@@ -153,11 +155,18 @@ class ProfileDocument(BaseModel):
     directions: dict[str, list[str]] | None = None
 
 
+class CatalogueColumn(ColumnInfo):
+    """A column as declared in the catalogue; numbers have their digits in all, and after the point."""
+
+    precision: int | None = None
+    scale: int | None = None
+
+
 class DomainDocument(BaseModel):
     """A domain's columns in order, and how long its answers may be reused."""
 
     cache_seconds: int
-    columns: list[ColumnInfo]
+    columns: list[CatalogueColumn]
 
 
 class CatalogueDocument(BaseModel):
@@ -170,6 +179,7 @@ class CatalogueDocument(BaseModel):
 
 NDJSON = "application/x-ndjson"
 ZSTD = "application/zstd"
+FILE_MEDIA = sorted(media.partition(";")[0] for media in MEDIA_TYPES.values())
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -251,6 +261,25 @@ STREAM: dict[str, Any] = {
 RESULT: dict[str, Any] = {
     "response_model": None,
     "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
+}
+EXPORT: dict[str, Any] = {
+    "response_model": None,
+    "response_class": Response,
+    "responses": {
+        200: {
+            "description": "The file, under a name for people",
+            "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in FILE_MEDIA},
+            "headers": {
+                "Content-Disposition": {"schema": {"type": "string"}},
+                "X-Trace-Records": {"description": "Records in the file", "schema": {"type": "integer"}},
+                "X-Trace-Complete": {
+                    "description": "Whether these are all records of all containers",
+                    "schema": {"type": "boolean"},
+                },
+            },
+        },
+        **_problems(404, 409, 422, 429, 500, 503),
+    },
 }
 COVERAGE: dict[str, Any] = {
     "response_model": None,
