@@ -1,7 +1,8 @@
 """What comes down the pipe to the process that writes: an order, then the domains' lines.
 
 The order is a line of JSON. Each line of a domain follows as a length (4 bytes, big-endian) and so many
-bytes: a `records` line, plain or as its zstd frame. Length 0 ends a domain. A pipe that closes earlier is a cut.
+bytes: a `records` line, plain or as its zstd frame. Length 0 ends a domain. A pipe that closes earlier is
+a cut.
 """
 
 from __future__ import annotations
