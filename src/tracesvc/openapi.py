@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -94,3 +95,8 @@ def derive_31(description: dict[str, Any]) -> dict[str, Any]:
                     if "itemSchema" in media:
                         media["schema"] = media.pop("itemSchema")
     return derived
+
+
+def as_text(description: dict[str, Any]) -> str:
+    """A description as `docs/openapi.json` holds it."""
+    return json.dumps(description, indent=2, ensure_ascii=False) + "\n"

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
         "",
         description="the service that the command line asks; empty: the one at TRACE_HOST, TRACE_PORT",
     )
+    trace_api_key: SecretStr = Field(SecretStr(""), description="the key that the command line asks with")
     trace_host: str = Field("127.0.0.1", description="address the API listens on")
     trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")

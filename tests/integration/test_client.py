@@ -12,6 +12,7 @@ import pytest
 
 from tests.asking import ended, submit
 from tests.grammar import check_stream
+from tests.integration.conftest import LIMITS, SLOW
 from tests.proxy import Proxy, running_proxy
 from tests.streams import body_of
 from tests.support import Plant, Stack
@@ -28,14 +29,7 @@ from tracesvc.lines import CompleteLine, DomainEndLine, MetaLine, RecordsLine
 
 DOMAINS: Final = ["history", "rejects", "holds"]
 SOON: Final = Patience(attempts=4, first_seconds=0.01, longest_seconds=0.05)
-SLOW: Final[dict[str, Any]] = {  # many small statements, one at a time; a frozen worker is not given up
-    "trace_unit_cids": 2,
-    "trace_events_max_workers": 1,
-    "event_fetcher_max_workers": 1,
-    "event_fetcher_cache_skip_cid_threshold": 0,
-    "trace_lease_seconds": 300,
-}
-LIMITS: Final[dict[str, Any]] = {"trace_async_cid_threshold": 100, "trace_stream_batch_size": 100}
+Records = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +41,6 @@ def stack(stacks: Callable[..., Stack], small_plant: Plant) -> Stack:
 async def client(stack: Stack) -> AsyncIterator[TraceClient]:
     async with TraceClient(stack.url, patience=SOON) as found:
         yield found
-
-
-Records = dict[str, list[dict[str, Any]]]
 
 
 def asked(plant: Plant, count: int, **fields: Any) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """The process that writes a file: an order and lines on standard input, the file on standard output.
 
 Exit code 0: the file is whole. 2: it cannot be, and standard error says why. 3: the lines were cut.
+4: whoever read the file has left.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import zipfile
 from typing import IO, Final
 
-from tracesvc.files.feed import Feed, FeedCut
+from tracesvc.files.feed import UNREAD, Feed, FeedCut
 from tracesvc.files.formats import write_domain
 from tracesvc.files.order import FileOrder
 from tracesvc.files.workbook import TooManyRecords, write_workbook
@@ -50,6 +53,10 @@ def main() -> int:
         return REFUSED
     except FeedCut:
         return CUT
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            raise
+        os._exit(UNREAD)  # the interpreter would try to flush once more
     return 0
 
 

@@ -16,6 +16,8 @@ from tracesvc.files.order import FileOrder
 from tracesvc.lines import rows_of
 
 LENGTH_BYTES: Final = 4
+UNREAD: Final = 4
+"""The exit code when whoever read the file has left."""
 END_OF_DOMAIN: Final = bytes(LENGTH_BYTES)
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 

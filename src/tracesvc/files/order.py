@@ -57,11 +57,13 @@ class FileOrder(_Part):
     bom: bool = True
     escape_formulas: bool = True
     labelled: bool = False
+    always_zip: bool = False
 
     @property
     def zipped(self) -> bool:
         """Whether the file is a zip of one file a domain."""
-        return len(self.domains) > 1 and self.format != "xlsx" and not self.labelled
+        several = len(self.domains) > 1 and not self.labelled
+        return self.format != "xlsx" and (several or self.always_zip)
 
     def member_name(self, domain: FileDomain) -> str:
         """What a domain's file is called in a zip."""

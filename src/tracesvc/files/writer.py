@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Final, Self
 
-from tracesvc.files.feed import END_OF_DOMAIN, packed
+from tracesvc.files.feed import END_OF_DOMAIN, UNREAD, packed
 from tracesvc.files.order import FileOrder
 
 PART_BYTES: Final = 128 * 1024
@@ -17,6 +17,10 @@ _NOTE_BYTES: Final = 2000
 
 class FileNotWritten(Exception):
     """The process that writes ended early; the text is its last word."""
+
+
+class FileUnread(FileNotWritten):
+    """Whoever read the file has left."""
 
 
 class FileWriter:
@@ -84,5 +88,7 @@ class FileWriter:
 
     async def _reason(self) -> FileNotWritten:
         assert self._process.stderr is not None
+        if await self._process.wait() == UNREAD:
+            return FileUnread("whoever read the file has left")
         said = (await self._process.stderr.read(_NOTE_BYTES)).decode(errors="replace").strip()
         return FileNotWritten(said.splitlines()[-1] if said else "the process that writes the file ended")
