@@ -43,6 +43,8 @@ class Patience:
     """How long a client goes on: so many attempts in a row that bring nothing, pauses doubling between."""
 
     attempts: int = 8
+    attempts_at_first: int = 4
+    """The same before the service has answered at all: then it is rather not there."""
     first_seconds: float = 0.2
     longest_seconds: float = 10.0
     longest_asked_seconds: float = 60.0
@@ -73,7 +75,7 @@ class Connection:
                     return answer
             except Passing as passing:
                 failures += 1
-                await self.pause(failures, passing)
+                await self.pause(failures, passing, at_first=isinstance(passing.error, ServiceAway))
 
     @asynccontextmanager
     async def opened(
@@ -92,9 +94,10 @@ class Connection:
         except httpx.DecodingError as error:
             raise Passing(ServiceAway(f"An answer of {self._http.base_url} is damaged: {error}.")) from error
 
-    async def pause(self, failures: int, passing: Passing) -> None:
+    async def pause(self, failures: int, passing: Passing, *, at_first: bool) -> None:
         """Wait before the next attempt, or raise what failed when there were enough."""
-        if failures >= self.patience.attempts:
+        most = self.patience.attempts_at_first if at_first else self.patience.attempts
+        if failures >= most:
             raise passing.error from passing
         await asyncio.sleep(self.patience.pause_seconds(failures - 1, passing.wait_seconds))
 

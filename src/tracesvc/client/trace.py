@@ -165,7 +165,8 @@ class Trace:
 
     async def _pause(self, failures: int, passing: Passing) -> None:
         try:
-            await self._connection.pause(max(1, failures), passing)
+            at_first = self._ledger.meta is None and isinstance(passing.error, ServiceAway)
+            await self._connection.pause(max(1, failures), passing, at_first=at_first)
         except (ServiceAway, TraceRefused) as error:
             if self._ledger.meta is None:
                 raise
