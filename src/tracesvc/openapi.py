@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tracesvc.lines import LINE
 from tracesvc.query import TraceQuery
+from tracesvc.routes.examples import EXAMPLES
 from tracesvc.routes.schemas import Problem
 
 REF: Final = "#/components/schemas/{model}"
@@ -65,7 +66,10 @@ def describe_32(app: FastAPI) -> dict[str, Any]:
         components.update(_components(model))
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
+    for name, example in EXAMPLES.items():
+        components[name]["examples"] = [example]
     _say_problem(description)
+    _say_ok(description)
     description["openapi"] = VERSION_32
     return description
 
@@ -82,6 +86,15 @@ def _say_problem(description: dict[str, Any]) -> None:
         for operation in path.values():
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 operation["responses"]["422"]["content"] = content
+
+
+def _say_ok(description: dict[str, Any]) -> None:
+    """Where a route says nothing better, its summary tells what a 200 holds."""
+    for path in description["paths"].values():
+        for operation in path.values():
+            found = operation["responses"].get("200", {})
+            if found.get("description") == "Successful Response":
+                found["description"] = operation["summary"]
 
 
 def derive_31(description: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the
 
 def job_commands(settings: Callable[..., Settings]) -> list[click.Command]:
     """The commands; `settings` reads those in force."""
+    return [_jobs(settings), _status(settings), _cancel(settings)]
 
+
+def _jobs(settings: Callable[..., Settings]) -> click.Command:
     @click.command()
     @click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
     @_json
@@ -43,6 +46,10 @@ def job_commands(settings: Callable[..., Settings]) -> list[click.Command]:
             console.width = max(console.width, LEAST_WIDTH)
             console.print(jobs_table(found))
 
+    return jobs
+
+
+def _status(settings: Callable[..., Settings]) -> click.Command:
     @click.command()
     @click.argument("job_id")
     @click.option("--watch", is_flag=True, help="Go on until the job ends, a line for each change.")
@@ -57,6 +64,10 @@ def job_commands(settings: Callable[..., Settings]) -> list[click.Command]:
         )
         sys.exit(INCOMPLETE if job["status"] in {"failed", "cancelled"} else COMPLETE)
 
+    return status
+
+
+def _cancel(settings: Callable[..., Settings]) -> click.Command:
     @click.command()
     @click.argument("job_ids", nargs=-1, required=True, metavar="JOB_ID...")
     @_url
@@ -68,7 +79,7 @@ def job_commands(settings: Callable[..., Settings]) -> list[click.Command]:
             before = ask(settings(trace_url=url), lambda client, job_id=job_id: client.cancel(job_id))  # type: ignore[misc]
             click.echo(f"{job_id}: {before if before.startswith('cancel') else f'{before}, now freed'}")
 
-    return [jobs, status, cancel]
+    return cancel
 
 
 async def _watch(client: TraceClient, job_id: str, *, watch: bool, as_json: bool) -> dict[str, Any]:

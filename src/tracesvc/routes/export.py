@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from tracesvc.errors import ExportsBusy, JobNotComplete
-from tracesvc.files.order import FileFormat
+from tracesvc.files.order import MEDIA_TYPES, FileFormat
 from tracesvc.results.export import Export, ExportRequest, export_parts, plan_export
 from tracesvc.results.lifetime import prolong
 from tracesvc.results.status import JobStatus
@@ -21,10 +21,29 @@ from tracesvc.routes.stream import Domains, chosen_domains
 
 router = APIRouter(tags=["results"])
 
+FILE_MEDIA = sorted(media.partition(";")[0] for media in MEDIA_TYPES.values())
+EXPORT: dict[str, Any] = {
+    "response_model": None,
+    "response_class": Response,
+    "responses": {
+        200: {
+            "description": "The file, under a name for people",
+            "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in FILE_MEDIA},
+            "headers": {
+                "Content-Disposition": {"schema": {"type": "string"}},
+                "X-Trace-Records": {"description": "Records in the file", "schema": {"type": "integer"}},
+                "X-Trace-Complete": {
+                    "description": "Whether these are all records of all containers",
+                    "schema": {"type": "boolean"},
+                },
+            },
+        },
+        **schemas.problems(404, 409, 422, 429, 500, 503),
+    },
+}
 
-@router.get(
-    "/job/{job_id}/export", operation_id="export_job", summary="The result as a file", **schemas.EXPORT
-)
+
+@router.get("/job/{job_id}/export", operation_id="export_job", summary="The result as a file", **EXPORT)
 async def export_job(
     job_id: str,
     svc: Svc,

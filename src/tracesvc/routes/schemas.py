@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tracesvc.files.order import MEDIA_TYPES
 from tracesvc.lines import ColumnInfo, ContainerCounts, Fault, JobState, JsonValue
 from tracesvc.query import TraceQuery
 
@@ -179,10 +177,9 @@ class CatalogueDocument(BaseModel):
 
 NDJSON = "application/x-ndjson"
 ZSTD = "application/zstd"
-FILE_MEDIA = sorted(media.partition(";")[0] for media in MEDIA_TYPES.values())
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles = {
         404: "Unknown, expired or deleted",
@@ -215,8 +212,16 @@ def _stream(*, zstd: bool) -> dict[str, Any]:
     return content
 
 
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "respond-async: run as a job, however small (RFC 7240)",
+    "schema": {"type": "string"},
+    "example": "respond-async",
+}
 EVENTS: dict[str, Any] = {
-    "openapi_extra": {"requestBody": _body(TraceQuery)},
+    "openapi_extra": {"requestBody": _body(TraceQuery), "parameters": [PREFER]},
     "response_model": None,
     "responses": {
         200: {
@@ -229,23 +234,23 @@ EVENTS: dict[str, Any] = {
             "description": "Runs as a job",
             "headers": {"Location": {"schema": {"type": "string"}}},
         },
-        **_problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
+        **problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
     },
 }
 JOBS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobList}, **_problems(422, 500, 503)},
+    "responses": {200: {"model": JobList}, **problems(422, 500, 503)},
 }
 STATUS: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": JobDocument}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": JobDocument}, **problems(404, 422, 500, 503)},
 }
 DELETE: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {"model": Cancelled},
         202: {"model": Cancelled, "description": "Still stopping"},
-        **_problems(404, 422, 500, 503),
+        **problems(404, 422, 500, 503),
     },
 }
 STREAM: dict[str, Any] = {
@@ -255,37 +260,18 @@ STREAM: dict[str, Any] = {
             "description": "One line after the other; the last is complete or error",
             "content": _stream(zstd=True),
         },
-        **_problems(404, 406, 409, 422, 500, 503),
+        **problems(404, 406, 409, 422, 500, 503),
     },
 }
 RESULT: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Page | WholeResult}, **_problems(404, 409, 422, 500, 503)},
-}
-EXPORT: dict[str, Any] = {
-    "response_model": None,
-    "response_class": Response,
-    "responses": {
-        200: {
-            "description": "The file, under a name for people",
-            "content": {media: {"schema": {"type": "string", "format": "binary"}} for media in FILE_MEDIA},
-            "headers": {
-                "Content-Disposition": {"schema": {"type": "string"}},
-                "X-Trace-Records": {"description": "Records in the file", "schema": {"type": "integer"}},
-                "X-Trace-Complete": {
-                    "description": "Whether these are all records of all containers",
-                    "schema": {"type": "boolean"},
-                },
-            },
-        },
-        **_problems(404, 409, 422, 429, 500, 503),
-    },
+    "responses": {200: {"model": Page | WholeResult}, **problems(404, 409, 422, 500, 503)},
 }
 COVERAGE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Coverage | CoveragePage}, **_problems(404, 422, 500, 503)},
+    "responses": {200: {"model": Coverage | CoveragePage}, **problems(404, 422, 500, 503)},
 }
 CATALOGUE: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": CatalogueDocument}, **_problems(500)},
+    "responses": {200: {"model": CatalogueDocument}, **problems(500)},
 }
