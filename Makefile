@@ -84,10 +84,11 @@ soak-chaos: setup
 	    [ "$$(date +%s)" -lt "$$end" ] || break; \
 	done
 
-fmt: setup ## format, repair what ruff can, write .env.example and docs/settings.md again
+fmt: setup ## format, repair what ruff can, write .env.example, docs/settings.md, docs/openapi.json
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m checks.settings_docs --write
+	$(BIN)/python -m checks.openapi --write
 
 # The universal resolution holds for every system and every Python from 3.11 on.
 COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --extra embedded --universal --python-version 3.11 \

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from checks import compose, links, places, settings_docs, sizes
+from checks import compose, links, openapi, places, settings_docs, sizes
 
 CHECKS: Final[dict[str, Callable[[Path], list[str]]]] = {
     "settings, .env.example, docs/settings.md": settings_docs.find_problems,
@@ -15,6 +15,7 @@ CHECKS: Final[dict[str, Callable[[Path], list[str]]]] = {
     "registry hosts and machine paths": places.find_problems,
     "links": links.find_problems,
     "compose file": compose.find_problems,
+    "OpenAPI description": openapi.find_problems,
 }
 
 

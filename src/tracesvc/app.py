@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -21,7 +22,18 @@ from tracesvc.results.answers import AnswerCache
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
-from tracesvc.routes import analysis, coverage, events, health, jobs, metrics, problems, stages, stream
+from tracesvc.routes import (
+    analysis,
+    coverage,
+    events,
+    export,
+    health,
+    jobs,
+    metrics,
+    problems,
+    stages,
+    stream,
+)
 from tracesvc.routes import catalogue as catalogue_routes
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
@@ -48,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
     )
-    for part in (events, stages, jobs, stream, coverage, analysis, catalogue_routes):
+    for part in (events, stages, jobs, stream, coverage, analysis, export, catalogue_routes):
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -78,6 +90,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         stages=_stages(settings, source, catalogue, redis, slots, local),
         analyst=analyst,
         slots=slots,
+        exports=asyncio.Semaphore(settings.trace_export_max_concurrent),
         ping_source=source.ping,
     )
     bell.start()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tracesvc.commands.jobs import job_commands
+from tracesvc.commands.trace import trace_command
 from tracesvc.errors import SettingsError, TraceError
 
 if TYPE_CHECKING:
@@ -151,6 +153,17 @@ def doctor(*, as_json: bool) -> None:
     sys.exit(int(any(finding.state == "failed" for finding in findings)))
 
 
+@cli.command()
+@click.option("--generators", is_flag=True, help="OpenAPI 3.1, as generators of clients read it.")
+def openapi(*, generators: bool) -> None:
+    """Print the description of the API: OpenAPI 3.2, with the type of the stream's lines."""
+    from tracesvc.app import create_app
+    from tracesvc.openapi import as_text, derive_31, describe_32
+
+    description = describe_32(create_app(_settings()))
+    click.echo(as_text(derive_31(description) if generators else description), nl=False)
+
+
 def _serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; open streams then have `GRACEFUL_SECONDS` to end."""
     import uvicorn
@@ -218,3 +231,7 @@ def _names_in_sight() -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
     return [*os.environ, *in_file]
+
+
+for _command in (trace_command(_settings), *job_commands(_settings)):
+    cli.add_command(_command)

@@ -6,12 +6,13 @@ TraceError
 │                 UnsupportedMediaType 415 · NotAcceptable 406 · MethodNotAllowed 405
 ├── NotFound 404 ── JobNotFound · DomainNotInJob
 ├── JobNotComplete 409
-├── QueueFull 429
+├── QueueFull 429 ── ExportsBusy
 ├── Unavailable 503 ── QueueUnavailable · SourceUnavailable ── SourceTooLarge      (Retry-After)
 ├── SourceTimeout 504
 ├── StoreFull 507
 ├── JobEnded ── JobFailed · JobTimeout · JobCancelled · WorkerLost · ResultTooLarge
-└── ResultDamaged ── ChunkMissing · ChunkCorrupt
+├── ResultDamaged ── ChunkMissing · ChunkCorrupt
+└── AskingFailed ── TraceRefused · TraceIncomplete · ServiceAway     what a client raises
 """
 
 from __future__ import annotations
@@ -100,6 +101,10 @@ class QueueFull(TraceError):
     code, status, title, retryable = "QUEUE_FULL", 429, "Too many jobs wait or run", True
 
 
+class ExportsBusy(QueueFull):
+    title = "Too many files are written at once"
+
+
 class Unavailable(TraceError):
     status, retryable = 503, True
 
@@ -165,3 +170,46 @@ class ChunkCorrupt(ResultDamaged):
 
 class LeaseLost(TraceError):
     """Another worker holds the job now: whoever sees this stops at once and writes nothing."""
+
+
+class AskingFailed(TraceError):
+    """A client did not get what it asked for. `answered` is the answer's code, if there was one."""
+
+    title = "The service did not give what was asked"
+
+    def __init__(
+        self, detail: str = "", *, answered: str = "", job_id: str | None = None, **fields: object
+    ) -> None:
+        """`fields`: what else the answer said."""
+        super().__init__(detail)
+        self.fields = fields
+        self.answered = answered
+        self.job_id = job_id
+
+
+class TraceRefused(AskingFailed):
+    title = "The service refused what was asked"
+
+
+class ServiceAway(AskingFailed):
+    title, retryable = "The service cannot be reached", True
+
+
+class TraceIncomplete(AskingFailed):
+    """A stream did not hold everything. `missing` says what, by domain; `resume_after` is where to go on."""
+
+    title = "The trace is not complete"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        missing: dict[str, str],
+        resume_after: str | None = None,
+        answered: str = "",
+        job_id: str | None = None,
+    ) -> None:
+        """`missing`: a sentence for each domain that is not whole, and under `""` for the stream itself."""
+        super().__init__(detail, answered=answered, job_id=job_id)
+        self.missing = missing
+        self.resume_after = resume_after

@@ -16,7 +16,7 @@ JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class ColumnInfo(_Line):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from tracesvc.lines import LINE
 from tracesvc.query import TraceQuery
 from tracesvc.routes.analysis_schemas import AnalysisFilters
+from tracesvc.routes.examples import EXAMPLES
 from tracesvc.routes.schemas import Problem
 from tracesvc.stage_query import LineageRequest, SeedRequest
 
@@ -66,7 +68,10 @@ def describe_32(app: FastAPI) -> dict[str, Any]:
         components.update(_components(model))
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
+    for name, example in EXAMPLES.items():
+        components[name]["examples"] = [example]
     _say_problem(description)
+    _say_ok(description)
     description["openapi"] = VERSION_32
     return description
 
@@ -85,6 +90,15 @@ def _say_problem(description: dict[str, Any]) -> None:
                 operation["responses"]["422"]["content"] = content
 
 
+def _say_ok(description: dict[str, Any]) -> None:
+    """Where a route says nothing better, its summary tells what a 200 holds."""
+    for path in description["paths"].values():
+        for operation in path.values():
+            found = operation["responses"].get("200", {})
+            if found.get("description") == "Successful Response":
+                found["description"] = operation["summary"]
+
+
 def derive_31(description: dict[str, Any]) -> dict[str, Any]:
     """The same description without what only 3.2 knows: `itemSchema` becomes the media type's `schema`."""
     derived = copy.deepcopy(description)
@@ -96,3 +110,8 @@ def derive_31(description: dict[str, Any]) -> dict[str, Any]:
                     if "itemSchema" in media:
                         media["schema"] = media.pop("itemSchema")
     return derived
+
+
+def as_text(description: dict[str, Any]) -> str:
+    """A description as `docs/openapi.json` holds it."""
+    return json.dumps(description, indent=2, ensure_ascii=False) + "\n"

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     trace_queue_max_jobs: Count = Field(1000, description="jobs that may wait or run at once: above, 429")
     trace_caller_max_jobs: Count = Field(10, description="jobs of one caller at once: above, 429")
     trace_job_max_attempts: Count = Field(5, description="workers that may be lost to one job")
+    trace_export_max_concurrent: Count = Field(4, description="files that one API process writes at once")
     trace_lease_seconds: Seconds = Field(15.0, description="seconds: a silent worker is given up after this")
 
     # How a trace is cut and fetched
@@ -160,6 +161,11 @@ class Settings(BaseSettings):
     )
     trace_redis_prefix: str = Field("", description="text in front of every key of ours in Redis")
     trace_redis_max_connections: Count = Field(16, description="connections to Redis, per process")
+    trace_url: str = Field(
+        "",
+        description="the service that the command line asks; empty: the one at TRACE_HOST, TRACE_PORT",
+    )
+    trace_api_key: SecretStr = Field(SecretStr(""), description="the key that the command line asks with")
     trace_host: str = Field("127.0.0.1", description="address the API listens on")
     trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")

@@ -171,7 +171,7 @@ def _within(column: Array, low: int, high: int) -> bool:
 
 def _number_texts(column: Array, name: str) -> list[bytes]:
     """Each value as the member it will be, `"NAME":1.5`; quantities repeat, so each value is shaped once."""
-    texts: list[str | None] = compute.cast(column, DataType.string()).to_pylist()
+    texts: list[str | None] = list(compute.cast(column, DataType.string()).to_pylist())
     members = {text: f'"{name}":{_shortest(text)}'.encode() for text in set(texts)}
     return [members[text] for text in texts]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from tracesvc.catalogue.model import Column
 from tracesvc.query import MAX_ID_CHARACTERS, MSD
 from tracesvc.routes import schemas
 from tracesvc.routes.deps import Svc
@@ -34,7 +37,7 @@ async def get_catalogue(svc: Svc) -> Response:
     domains = {
         name: {
             "cache_seconds": domain.cache_seconds,
-            "columns": [{"name": column.name, "type": column.type} for column in domain.columns],
+            "columns": [_column(column) for column in domain.columns],
         }
         for name, domain in catalogue.domains.items()
     }
@@ -50,3 +53,13 @@ async def get_catalogue(svc: Svc) -> Response:
         "page_limit": 50_000,
     }
     return JSONResponse({"profiles": profiles, "domains": domains, "limits": limits})
+
+
+def _column(column: Column) -> dict[str, Any]:
+    """A column as it is declared; only numbers have digits."""
+    declared = {"name": column.name, "type": column.type}
+    return (
+        declared | {"precision": column.precision, "scale": column.scale}
+        if column.type == "number"
+        else declared
+    )

@@ -82,6 +82,7 @@ class Service:
     stages: AnswersStages
     analyst: Analyst
     slots: SharedSlots
+    exports: asyncio.Semaphore
     ping_source: Callable[[], Awaitable[None]]
 
     async def redis_answers(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from tracesvc.errors import TraceError
@@ -15,16 +16,36 @@ from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
 
 router = APIRouter(tags=["health"])
 
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """Whether all that serving takes is there: one entry per dependency, each with a `status` and details."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, dict[str, Any]]
+
+
+LIVE: dict[str, Any] = {"response_model": None, "responses": {200: {"model": Live}}}
+READY: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": Ready}, 503: {"model": Ready, "description": "Something is missing"}},
+}
+
 SOURCE_SECONDS = 3.0
 
 
-@router.get("/livez", operation_id="get_live", summary="Is the process alive?")
+@router.get("/livez", operation_id="get_live", summary="Is the process alive?", **LIVE)
 async def get_live() -> Response:
     """200 as long as the process answers."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz", operation_id="get_ready", summary="Can it serve?")
+@router.get("/readyz", operation_id="get_ready", summary="Can it serve?", **READY)
 async def get_ready(svc: Svc) -> Response:
     """One entry per dependency and worker; 503 unless Redis and the source answer and jobs can run."""
     redis, source = await asyncio.gather(_redis(svc), _source(svc))

@@ -155,11 +155,18 @@ class ProfileDocument(BaseModel):
     directions: dict[str, list[str]] | None = None
 
 
+class CatalogueColumn(ColumnInfo):
+    """A column as declared in the catalogue; numbers have their digits in all, and after the point."""
+
+    precision: int | None = None
+    scale: int | None = None
+
+
 class DomainDocument(BaseModel):
     """A domain's columns in order, and how long its answers may be reused."""
 
     cache_seconds: int
-    columns: list[ColumnInfo]
+    columns: list[CatalogueColumn]
 
 
 class CatalogueDocument(BaseModel):
@@ -216,8 +223,16 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
     },
     **problems(406, 413, 415, 422, 429, 500, 503, 504, 507),
 }
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "respond-async: run as a job, however small (RFC 7240)",
+    "schema": {"type": "string"},
+    "example": "respond-async",
+}
 EVENTS: dict[str, Any] = {
-    "openapi_extra": {"requestBody": _body(TraceQuery)},
+    "openapi_extra": {"requestBody": _body(TraceQuery), "parameters": [PREFER]},
     "response_model": None,
     "responses": {
         200: {

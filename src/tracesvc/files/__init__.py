@@ -1,0 +1,12 @@
+"""Records as files: CSV, NDJSON, Parquet, Arrow, Excel workbooks, and a zip of several.
+
+    tables      the catalogue's types as Arrow's, rows of a `records` line as an Arrow batch
+    order       what is to be written, as a person reads it and as a process is told
+    formats     one writer a format, from batches or rows into anything that has `write`
+    workbook    the Excel one
+    feed        the lines of one domain after the other, as they come down a pipe
+    __main__    the process that writes a file: `python -m tracesvc.files`, lines in, file out
+
+Encoding is work for a core, and the encoders hold the interpreter's lock: whoever serves or shows progress
+meanwhile runs this package as a process of its own (`writer.FileWriter`).
+"""
