@@ -10,17 +10,20 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc import __version__
+from tracesvc.access import Door, open_door
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_slots
+from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
 from tracesvc.queue import JobQueue
+from tracesvc.rates import RateLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
+from tracesvc.routes import access, coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -35,27 +38,32 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises `CatalogueError`, `SettingsError` or `SourceConfigError` when it could never serve.
     """
+    door = open_door(settings)
     catalogue = load_catalogue(settings.trace_catalogue)
     give_memory_back()  # checking the statements took 34 MB
     app = FastAPI(
         title="tracesvc",
         version=__version__,
         summary="What happened to these containers? Streamed as NDJSON while it is read.",
-        lifespan=lambda app: _lifespan(app, settings, catalogue),
+        lifespan=lambda app: _lifespan(app, settings, catalogue, door),
         redoc_url=None,
         openapi_url=None,
     )
-    for router in (events.router, jobs.router, stream.router, coverage.router, catalogue_routes.router):
-        app.include_router(router, prefix=PREFIX)
+    api = (events, jobs, stream, coverage, catalogue_routes, access)
+    for part in api:
+        app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
     problems.install(app)
     document_routes(app)
+    app.middleware_stack = guard(app.build_middleware_stack(), settings)  # outside of all that can fail
     return app
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> AsyncIterator[None]:
+async def _lifespan(
+    app: FastAPI, settings: Settings, catalogue: Catalogue, door: Door
+) -> AsyncIterator[None]:
     set_up_logging()
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
@@ -72,6 +80,8 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         at_once=_at_once(settings, source, catalogue, redis, slots),
         slots=slots,
         ping_source=source.ping,
+        door=door,
+        rates=RateLimits(redis, settings),
     )
     bell.start()
     await warn_of_eviction(redis)
@@ -79,6 +89,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         yield
     finally:
         await bell.stop()
+        await door.aclose()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()

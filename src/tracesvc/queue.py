@@ -137,7 +137,7 @@ class JobQueue:
             "fields": [str(part) for pair in fields.items() for part in pair],
         }
         names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
-        names += [self._keys.active(), self._keys.active(owner)]
+        names += [self._keys.active(), self._keys.active(owner), self._keys.jobs_of("")]
         request = compress(query.model_dump_json().encode())
         outcome, found = await self._call(self._submit, names, [json.dumps(ask), request])
         if outcome in {"queue full", "caller full"}:
@@ -223,7 +223,7 @@ class JobQueue:
         return None if stored is None else read_query(inflate(stored))
 
     async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
-        """The caller's jobs that still exist, newest first."""
+        """The caller's jobs that still exist, newest first; everybody's for the owner ''."""
         name = self._keys.jobs_of(owner)
         found: list[JobStatus] = []
         for raw in await self._redis.zrevrange(name, 0, -1):
@@ -252,7 +252,8 @@ class JobQueue:
         await self._redis.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
         await self.discard_messages(status.job_id, status.attempt + 1)
         await self.settle(status.job_id, status.owner)
-        await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
+        for name in (self._keys.jobs_of(status.owner), self._keys.jobs_of("")):
+            await self._redis.zrem(name, status.job_id)
         flight = self._keys.flight(status.fields.get("digest", ""))
         if await self._redis.get(flight) == status.job_id.encode():
             await self._redis.delete(flight)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from tracesvc.errors import InvalidParams, QueueUnavailable
 from tracesvc.query import Admission, TraceQuery, admit, parse_query
 from tracesvc.routes import schemas
-from tracesvc.routes.deps import ANYONE, Service, Svc, read_json_body
+from tracesvc.routes.deps import Service, Svc, read_json_body
 from tracesvc.routes.media import JSON, NDJSON, choose, document_response, guarded, stream_response
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response
     try:
         job_id, deduplicated = await svc.queue.submit(
             query,
-            ANYONE,
+            svc.caller.name,
             batch_size=svc.settings.trace_stream_batch_size,
             fresh_seconds=fresh,
             renew="no-cache" in _tokens(request, "cache-control"),
