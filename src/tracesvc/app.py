@@ -22,7 +22,7 @@ from tracesvc.rates import RateLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
-from tracesvc.routes import access, coverage, events, health, jobs, metrics, problems, stream
+from tracesvc.routes import access, coverage, docs, events, health, jobs, metrics, problems, stream
 from tracesvc.routes import catalogue as catalogue_routes
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         summary="What happened to these containers? Streamed as NDJSON while it is read.",
         lifespan=lambda app: _lifespan(app, settings, catalogue, door),
+        docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(docs.router)
     problems.install(app)
     document_routes(app)
     app.middleware_stack = guard(app.build_middleware_stack(), settings)  # outside of all that can fail

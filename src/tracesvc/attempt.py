@@ -10,6 +10,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from tracesvc import clock
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
 from tracesvc.memory import give_memory_back
@@ -95,6 +96,7 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
     if status.ended:
         logger.info("%s, %d records in %.1f s", status.state, status.records, status.elapsed_seconds)
+        audit_job(status)
         await bench.queue.settle(status.job_id, status.owner)
     if status.state == "cancelled":
         await bench.queue.forget(status)

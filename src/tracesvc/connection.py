@@ -64,7 +64,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        idle = self.cycle is None or self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle
+        idle = cycle is None or cycle.response_complete
         if self._request_timer is None and (self._in_head or idle):
             self._expect(self.bounds.head_seconds)
         if was_in_head and self._in_head:

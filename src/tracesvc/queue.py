@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
 from tracesvc.results.codec import compress, inflate
@@ -243,6 +244,8 @@ class JobQueue:
         before, held = await self._call(self._cancel, names, args)
         if before in {"queued", "running"}:
             logger.info("%s: cancelled while %s", job_id, before)
+            if not held:  # else its worker says how far it came
+                audit_job(await read_status(self._redis, job))
         return before, bool(held)
 
     async def forget(self, status: JobStatus) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, JobTimeout, TraceError, WorkerLost
 from tracesvc.lines import Fault
 from tracesvc.results.lease import release_lease
@@ -96,6 +97,7 @@ async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
         await sink.open(status.domains, status.cid_count or 0)
         await sink.end_job("failed", fault)
         logger.warning("%s: failed, %s", status.job_id, fault.code)
+        audit_job(await read_status(bench.redis, lease.keys))
     await release_lease(bench.redis, lease)
     await bench.queue.settle(status.job_id, status.owner)
     await bench.queue.discard_messages(status.job_id, status.attempts_begun + 1)

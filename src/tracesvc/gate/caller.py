@@ -13,6 +13,7 @@ from tracesvc.gate.paths import METRICS, READY, needs_caller
 from tracesvc.rates import Budget
 from tracesvc.routes.deps import CALLER
 from tracesvc.routes.problems import problem
+from tracesvc.telemetry import current_caller
 
 if TYPE_CHECKING:
     from tracesvc.routes.deps import Service
@@ -48,6 +49,7 @@ class Doorkeeper:
                 await problem(Forbidden(message))(scope, receive, send)
                 return
             scope[CALLER] = caller
+            current_caller.set(caller.name)
         await self._app(scope, receive, send)
 
 
