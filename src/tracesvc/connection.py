@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 PROBLEMS: Final = {
     400: ("INVALID_PARAMS", "The request is no HTTP/1.1 that could be understood."),
@@ -20,6 +20,10 @@ PROBLEMS: Final = {
     431: ("INVALID_PARAMS", "The head of the request is too large."),
     503: ("QUEUE_UNAVAILABLE", "The service has all the connections that it may have. Try again soon."),
 }
+
+
+# What a client still sends is read for so long: closed at once, it might never see the answer.
+LINGER_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,9 @@ class BoundedProtocol(HttpToolsProtocol):
     bounds: ClassVar[Bounds]
 
     _in_head = False
+    _refused = False
     _head_bytes = 0
+    _requests = 0
     _status = HTTPStatus.BAD_REQUEST
     _request_timer: asyncio.TimerHandle | None = None
     _send_timer: asyncio.TimerHandle | None = None
@@ -60,12 +66,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; those of a head that goes on and on are counted, and its time runs."""
+        if self._refused:
+            return
         was_in_head = self._in_head
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._hung_up():
             return
-        cycle: RequestResponseCycle | None = self.cycle
-        idle = cycle is None or cycle.response_complete
+        idle = not self._requests or self.cycle.response_complete
         if self._request_timer is None and (self._in_head or idle):
             self._expect(self.bounds.head_seconds)
         if was_in_head and self._in_head:
@@ -91,6 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there; now the body has its time."""
         self._in_head = False
+        self._requests += 1
         self._expect(self.bounds.body_seconds)
         super().on_headers_complete()
 
@@ -98,6 +106,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """The request is there."""
         self._stop_waiting()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out. One that came before the request's end also ends the connection, soon."""
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._expect(LINGER_SECONDS)
 
     def pause_writing(self) -> None:
         """The client does not take what it asked for."""
@@ -137,16 +151,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _out_of_time(self) -> None:
         self._request_timer = None
-        cycle: RequestResponseCycle | None = self.cycle
-        if (
-            cycle is None or not cycle.response_started or cycle.response_complete
-        ):  # an answer that does not need the body goes on
+        if self._refused:
+            self.transport.close()
+            return
+        if not self._requests or self._in_head or not self.cycle.response_started:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        elif self.cycle.response_complete:
+            self.transport.close()
+        # else an answer that does not need the body goes on
+
+    def _hung_up(self) -> bool:
+        return self._refused or self.transport.is_closing()
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Say why, and hang up."""
-        if self.transport.is_closing():
+        if self._hung_up():
             return
+        self._refused = True
         code, detail = PROBLEMS[status]
         body = json.dumps(
             {
@@ -161,7 +182,11 @@ class BoundedProtocol(HttpToolsProtocol):
         head += f"content-length: {len(body)}\r\ncache-control: no-store\r\nconnection: close\r\n"
         head += "retry-after: 5\r\n\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else "\r\n"
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self._expect(LINGER_SECONDS)
 
 
 def bounded(bounds: Bounds) -> type[BoundedProtocol]:
