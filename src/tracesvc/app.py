@@ -11,20 +11,25 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc import __version__
+from tracesvc.access import Door, open_door
 from tracesvc.analyst import Analyst
 from tracesvc.at_once import AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
+from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
 from tracesvc.queue import JobQueue
+from tracesvc.rates import RateLimits
 from tracesvc.results.answers import AnswerCache
 from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
 from tracesvc.routes import (
+    access,
     analysis,
     coverage,
+    docs,
     events,
     export,
     health,
@@ -50,27 +55,34 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises `CatalogueError`, `SettingsError` or `SourceConfigError` when it could never serve.
     """
+    door = open_door(settings)
     catalogue = load_catalogue(settings.trace_catalogue)
     give_memory_back()  # checking the statements took 34 MB
     app = FastAPI(
         title="tracesvc",
         version=__version__,
         summary="What happened to these containers? Streamed as NDJSON while it is read.",
-        lifespan=lambda app: _lifespan(app, settings, catalogue),
+        lifespan=lambda app: _lifespan(app, settings, catalogue, door),
+        docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    for part in (events, stages, jobs, stream, coverage, analysis, export, catalogue_routes):
+    api = (events, stages, jobs, stream, coverage, analysis, export, catalogue_routes, access)
+    for part in api:
         app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(docs.router)
     problems.install(app)
     document_routes(app)
+    app.middleware_stack = guard(app.build_middleware_stack(), settings)  # outside of all that can fail
     return app
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> AsyncIterator[None]:
+async def _lifespan(
+    app: FastAPI, settings: Settings, catalogue: Catalogue, door: Door
+) -> AsyncIterator[None]:
     set_up_logging()
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
@@ -92,6 +104,8 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
         slots=slots,
         exports=asyncio.Semaphore(settings.trace_export_max_concurrent),
         ping_source=source.ping,
+        door=door,
+        rates=RateLimits(redis, settings),
     )
     bell.start()
     await warn_of_eviction(redis)
@@ -100,6 +114,7 @@ async def _lifespan(app: FastAPI, settings: Settings, catalogue: Catalogue) -> A
     finally:
         await bell.stop()
         await analyst.close()
+        await door.aclose()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Final
 
 from tracesvc import clock
+from tracesvc.audit import audit_answer
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import TraceError
 from tracesvc.fetch import EventFetcher
-from tracesvc.lines import MetaLine
+from tracesvc.lines import ErrorLine, MetaLine
 from tracesvc.query import TraceQuery
 from tracesvc.results.direct import DirectSink
 from tracesvc.results.pieces import Piece, complete_line, error_line, warning_of
@@ -116,18 +117,33 @@ class Answer:
         self._sink = sink
         self._work = work
         self._begun = begun
+        self._outcome = "left"
+        self._closed = False
 
     async def __aiter__(self) -> AsyncGenerator[Piece, None]:
         yield self._meta
         async for piece in self._sink.lines():
             yield piece
         await asyncio.wait({self._work})
-        for piece in _last(self._sink, self._work, self._begun):
+        last = _last(self._sink, self._work, self._begun)
+        self._outcome = "failed" if isinstance(last[-1], ErrorLine) else "finished"
+        for piece in last:
             yield piece
 
     async def aclose(self) -> None:
         """Nobody reads any more: break off what runs at the source."""
+        if self._closed:
+            return
+        self._closed = True
         await _stop(self._work)
+        audit_answer(
+            self._meta.profile or "",
+            self._meta.domains,
+            self._meta.cid_count or 0,
+            records=sum(tally.records for tally in self._sink.tallies.values()),
+            outcome=self._outcome,
+            seconds=round((clock.now() - self._begun).total_seconds(), 3),
+        )
 
 
 def _last(sink: DirectSink, work: asyncio.Task[None], begun: datetime) -> list[Piece]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from tracesvc import clock
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
 from tracesvc.memory import give_memory_back
@@ -98,6 +99,8 @@ async def _run_leased(bench: Workbench, lease: Lease) -> None:
 async def _clear_up(bench: Workbench, lease: Lease) -> None:
     """After the work: a cancelled job's keys go, an ended one stops counting against the limits."""
     status = await read_status(bench.redis, lease.keys)
+    if status.ended:
+        audit_job(status)
     if status.state == "cancelled":  # who cancelled it has said so
         logger.info("stopped; its %d records go", status.records)
         await bench.queue.forget(status)

@@ -16,6 +16,7 @@ import click
 from tracesvc.commands.jobs import job_commands
 from tracesvc.commands.trace import trace_command
 from tracesvc.errors import SettingsError, TraceError
+from tracesvc.keyring import keys
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tracesvc.settings import Settings
 
 REFUSED_EXIT_CODE: Final = 2
-GRACEFUL_SECONDS: Final = 5
 HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 _host = click.option("--host", metavar="ADDRESS", help="Address to listen on (TRACE_HOST; 127.0.0.1).")
@@ -45,6 +45,9 @@ def main() -> None:
 @click.version_option(package_name="tracesvc")
 def cli() -> None:
     """What happened to these containers? tracesvc reads a plant's warehouse and streams the answer."""
+
+
+cli.add_command(keys)
 
 
 @cli.command()
@@ -165,26 +168,17 @@ def openapi(*, generators: bool) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; open streams then have `GRACEFUL_SECONDS` to end."""
+    """Serve until SIGTERM or SIGINT."""
     import uvicorn
 
     from tracesvc.app import create_app
-    from tracesvc.listen import address, listening_socket
+    from tracesvc.listen import address, listening_socket, server_config
     from tracesvc.telemetry import set_up_logging
 
     set_up_logging()
     with listening_socket(settings.trace_host, settings.trace_port) as listener:
         app = _Starting(create_app(settings))
-        config = uvicorn.Config(
-            app,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        )
+        config = server_config(app, settings)
         url = address(settings.trace_host, listener.getsockname()[1])
         click.echo(f"tracesvc API listens at {url}", err=True)
         try:

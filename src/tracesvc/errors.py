@@ -4,10 +4,12 @@ TraceError
 ├── SettingsError, CatalogueError, SourceConfigError     the start is refused
 ├── BadRequest ── InvalidParams 422 · BodyTooLarge 413 · CidLimitExceeded 413
 │                 UnsupportedMediaType 415 · NotAcceptable 406 · MethodNotAllowed 405
+├── Unauthenticated 401 · Forbidden 403
 ├── NotFound 404 ── JobNotFound · DomainNotInJob
 ├── JobNotComplete 409
-├── QueueFull 429 ── ExportsBusy
-├── Unavailable 503 ── QueueUnavailable · SourceUnavailable ── SourceTooLarge      (Retry-After)
+├── QueueFull 429 ── ExportsBusy · RateLimited 429
+├── Unavailable 503 ── QueueUnavailable · IdentityUnavailable
+│                      SourceUnavailable ── SourceTooLarge                         (Retry-After)
 ├── SourceTimeout 504
 ├── StoreFull 507
 ├── JobEnded ── JobFailed · JobTimeout · JobCancelled · WorkerLost · ResultTooLarge
@@ -81,6 +83,14 @@ class MethodNotAllowed(BadRequest):
     code, status, title = "METHOD_NOT_ALLOWED", 405, "The route does not know this method"
 
 
+class Unauthenticated(TraceError):
+    code, status, title = "UNAUTHENTICATED", 401, "A credential is needed"
+
+
+class Forbidden(TraceError):
+    code, status, title = "FORBIDDEN", 403, "The credential does not allow this"
+
+
 class NotFound(TraceError):
     code, status, title = "NOT_FOUND", 404, "No such route"
 
@@ -105,12 +115,20 @@ class ExportsBusy(QueueFull):
     title = "Too many files are written at once"
 
 
+class RateLimited(TraceError):
+    code, status, title, retryable = "RATE_LIMITED", 429, "Too many requests", True
+
+
 class Unavailable(TraceError):
     status, retryable = 503, True
 
 
 class QueueUnavailable(Unavailable):
     code, title = "QUEUE_UNAVAILABLE", "Jobs are not available now"
+
+
+class IdentityUnavailable(Unavailable):
+    code, title = "IDENTITY_UNAVAILABLE", "Tokens cannot be checked now"
 
 
 class SourceUnavailable(Unavailable):

@@ -1,15 +1,24 @@
-"""Where an API process listens: a socket bound before anything else, and the address it is reached at."""
+"""The API's server: where it listens, and uvicorn around the app within the bounds of the settings."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import resource
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tracesvc.errors import SettingsError
+from tracesvc.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
 
 BACKLOG: Final = 2048
+GRACEFUL_SECONDS: Final = 5
+# Beside the clients' connections: those to Redis and the plant, files, pipes.
+SPARE_FILES: Final = 256
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -44,3 +53,39 @@ def address(host: str, port: int) -> str:
     """The URL at which a listener is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- the wildcard is translated away
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Uvicorn around `app`; open streams have `GRACEFUL_SECONDS` to end when it stops."""
+    import uvicorn  # noqa: PLC0415 - `address` and `listening_socket` are wanted without it
+
+    from tracesvc.connection import Bounds, bounded  # noqa: PLC0415
+
+    _allow_files(settings.trace_max_connections + SPARE_FILES)
+    bounds = Bounds(
+        connections=settings.trace_max_connections,
+        head_bytes=settings.trace_max_header_bytes,
+        head_seconds=settings.trace_header_timeout_seconds,
+        body_seconds=settings.trace_body_timeout_seconds,
+        send_seconds=settings.trace_send_timeout_seconds,
+    )
+    return uvicorn.Config(
+        app,
+        http=bounded(bounds),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.trace_forwarded_allow_ips),
+        forwarded_allow_ips=settings.trace_forwarded_allow_ips,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def _allow_files(wanted: int) -> None:
+    """Let this process open so many files, as far as its hard limit goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

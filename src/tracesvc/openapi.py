@@ -7,9 +7,8 @@ import json
 from typing import Any, Final
 
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from tracesvc.lines import LINE
@@ -25,7 +24,7 @@ VERSION_31: Final = "3.1.0"
 
 
 def document_routes(app: FastAPI) -> None:
-    """Serve `/openapi.json` (3.2), `/openapi-3.1.json` and `/docs`."""
+    """Serve `/openapi.json` (3.2) and `/openapi-3.1.json`."""
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -41,10 +40,6 @@ def document_routes(app: FastAPI) -> None:
     @app.get("/openapi-3.1.json", include_in_schema=False)
     async def openapi_31() -> JSONResponse:
         return JSONResponse(derive_31(describe()))
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="/openapi-3.1.json", title="tracesvc")
 
 
 def describe_32(app: FastAPI) -> dict[str, Any]:

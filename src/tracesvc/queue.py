@@ -24,6 +24,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
 from tracesvc.results.codec import compress, inflate
@@ -143,7 +144,7 @@ class JobQueue:
             "fields": [str(part) for pair in fields.items() for part in pair],
         }
         names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
-        names += [self._keys.active(), self._keys.active(owner)]
+        names += [self._keys.active(), self._keys.active(owner), self._keys.jobs_of("")]
         request = compress(query.model_dump_json().encode())
         outcome, found, state, count = await self._call(self._submit, names, [json.dumps(ask), request])
         if outcome in {"queue full", "caller full"}:
@@ -235,7 +236,7 @@ class JobQueue:
         return None if stored is None else read_query(inflate(stored))
 
     async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
-        """The caller's jobs that still exist, newest first."""
+        """The caller's jobs that still exist, newest first; everybody's for the owner ''."""
         name = self._keys.jobs_of(owner)
         found: list[JobStatus] = []
         for raw in await self._redis.zrevrange(name, 0, -1):
@@ -255,6 +256,9 @@ class JobQueue:
         before, held = await self._call(self._cancel, names, args)
         if before in {"queued", "running"}:
             logger.info("%s: cancelled while %s", job_id, before)
+            if not held:  # else its worker says how far it came
+                with contextlib.suppress(JobNotFound):
+                    audit_job(await read_status(self._redis, job))
         return before, bool(held)
 
     async def forget(self, status: JobStatus) -> None:
@@ -269,6 +273,7 @@ class JobQueue:
                 self._keys.active(),
                 self._keys.active(status.owner),
                 self._keys.jobs_of(status.owner),
+                self._keys.jobs_of(""),
             ):
                 pipe.zrem(name, job_id)
             pipe.eval(_LAND, 1, flight, job_id)

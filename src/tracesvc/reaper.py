@@ -15,11 +15,12 @@ from redis.exceptions import ConnectionError as RedisLost
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeout
 
+from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, JobTimeout, TraceError, WorkerLost
 from tracesvc.lines import Fault
 from tracesvc.results.lease import release_lease
 from tracesvc.results.lifetime import expire_together
-from tracesvc.results.status import JobStatus, read_held
+from tracesvc.results.status import JobStatus, read_held, read_status
 from tracesvc.workbench import Workbench
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
         await sink.open(status.domains, status.cid_count)
         await sink.end_job("failed", fault)
         logger.warning("%s: failed, %s", status.job_id, fault.code)
+        audit_job(await read_status(bench.redis, lease.keys))
     await release_lease(bench.redis, lease)
     await bench.queue.settle(status.job_id, status.owner)
     await bench.queue.discard_messages(status.job_id, status.attempts_begun + 1)

@@ -175,6 +175,53 @@ class Settings(BaseSettings):
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 
+    # Who may ask, and how much
+    trace_api_keys_file: str = Field(
+        "", description="path of the file of API keys that `tracesvc keys` writes; empty: no keys"
+    )
+    trace_oidc_issuer: str = Field(
+        "", description="https:// address of an OpenID Connect issuer whose bearer tokens are taken"
+    )
+    trace_oidc_audience: str = Field("", description="the audience that such a token must be made for")
+    trace_oidc_client_id: str = Field("", description="the client by which the page signs in at the issuer")
+    trace_oidc_name_claim: str = Field("sub", description="claim that names the caller")
+    trace_oidc_role_claim: str = Field(
+        "roles", description="claim that lists the caller's roles; a dotted path looks inside of others"
+    )
+    trace_oidc_operator_role: str = Field(
+        "tracesvc-operator", description="the role that sees everybody's jobs"
+    )
+    trace_insecure: bool = Field(
+        default=False, description="true: listen for other machines though nothing asks who they are"
+    )
+    trace_seed_rate_limit_max_requests: Count = Field(10, description="seed resolutions of a caller a window")
+    trace_seed_rate_limit_window_seconds: Count = Field(60, description="seconds: that window")
+    trace_lineage_rate_limit_max_requests: Count = Field(10, description="lineages of a caller a window")
+    trace_lineage_rate_limit_window_seconds: Count = Field(60, description="seconds: that window")
+    trace_events_rate_limit_max_requests: Count = Field(15, description="traces of a caller a window")
+    trace_events_rate_limit_window_seconds: Count = Field(60, description="seconds: that window")
+    trace_job_rate_limit_max_requests: Count = Field(
+        60, description="requests of a caller a window for status, list, coverage, catalogue, delete"
+    )
+    trace_job_rate_limit_window_seconds: Count = Field(60, description="seconds: that window")
+    trace_result_rate_limit_max_requests: Count = Field(
+        600, description="requests of a caller a window for streams, pages, exports, analyses"
+    )
+    trace_result_rate_limit_window_seconds: Count = Field(60, description="seconds: that window")
+    trace_cors_origins: str = Field(
+        "", description="origins, by commas, whose pages may ask from a browser; empty: our own page only"
+    )
+    trace_forwarded_allow_ips: str = Field(
+        "", description="addresses of proxies, by commas, whose X-Forwarded-For and -Proto are believed"
+    )
+    trace_max_connections: Count = Field(4096, description="connections to one API process: above, 503")
+    trace_max_header_bytes: Bytes = Field(65_536, description="bytes of a request's head: above, 431")
+    trace_header_timeout_seconds: Seconds = Field(10.0, description="seconds: a request's head must be there")
+    trace_body_timeout_seconds: Seconds = Field(120.0, description="seconds: a request's body must be there")
+    trace_send_timeout_seconds: Seconds = Field(
+        300.0, description="seconds: a client that takes nothing for so long is cut off"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -11,6 +11,9 @@ FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(job)s%(message)s"
 current_job: ContextVar[str] = ContextVar("current_job", default="")
 """The id of the job that a task works on; empty outside of jobs. It stands in front of each log message."""
 
+current_caller: ContextVar[str] = ContextVar("current_caller", default="")
+"""The name of whoever asked what a task of the API works on."""
+
 
 def set_up_logging(level: int = logging.INFO) -> None:
     """Log lines to stderr with time, level, module and job. Libraries speak from WARNING on."""

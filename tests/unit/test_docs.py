@@ -184,9 +184,11 @@ def test_the_catalogue_in_the_guide_loads(tmp_path: Path) -> None:
     assert list(catalogue.domains) == list(yaml.safe_load(document)["domains"])
 
 
-def test_decisions_are_numbered_without_a_gap_and_say_what_follows() -> None:
+def test_decisions_are_numbered_once_each_and_say_what_follows() -> None:
     paths = sorted(ROOT.glob("docs/adr/*.md"))
-    for number, path in enumerate(paths, start=1):
+    numbers = [int(path.name.partition("-")[0]) for path in paths]
+    assert len(set(numbers)) == len(paths)
+    for number, path in zip(numbers, paths, strict=True):
         text = path.read_text(encoding="utf-8")
         assert path.name.startswith(f"{number:04d}-")
         assert text.startswith(f"# {number}. ")

@@ -16,6 +16,7 @@ import click
 import httpx
 from pydantic import SecretStr
 
+from tracesvc.access.door import check_exposure
 from tracesvc.demo.child import Child, Launch, Log, to_stderr
 from tracesvc.demo.default_plant import kept_plant, plant_url
 from tracesvc.demo.valkey import HOST, embedded_valkey, free_port
@@ -68,6 +69,7 @@ async def running_stack(settings: Settings, log: Log = to_stderr) -> AsyncIterat
 
     Raises `SettingsError` when the port is in use, and `ChildRefused` when a part does not start.
     """
+    check_exposure(settings)
     settings = with_source(_with_port(settings))
     async with contextlib.AsyncExitStack() as parts:
         first: tuple[Child, ...] = ()

@@ -108,7 +108,7 @@ class Keys:
         return f"{self.prefix}trace:flight:{digest}"
 
     def jobs_of(self, owner: str) -> str:
-        """Sorted set: a caller's jobs by creation time."""
+        """Sorted set: a caller's jobs by creation time; everybody's for the owner ''."""
         return f"{self.prefix}trace:jobs:{owner}"
 
     def active(self, owner: str = "") -> str:

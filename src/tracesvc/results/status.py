@@ -166,10 +166,13 @@ async def read_held(redis: Redis, keys: JobKeys) -> tuple[JobStatus, bool]:
 
 def _parsed(keys: JobKeys, raw: Mapping[bytes, bytes]) -> JobStatus:
     if not raw:
-        raise JobNotFound(
-            f"There is no job {keys.job_id[:80]}. It may have expired or been deleted; ask again."
-        )
+        raise no_such_job(keys.job_id)
     return parse_status(keys.job_id, {name.decode(): value.decode() for name, value in raw.items()})
+
+
+def no_such_job(job_id: str) -> JobNotFound:
+    """The error for a job that is not there, or not for this caller: both read alike."""
+    return JobNotFound(f"There is no job {job_id[:80]}. It may have expired or been deleted; ask again.")
 
 
 def parse_status(job_id: str, fields: Mapping[str, str]) -> JobStatus:

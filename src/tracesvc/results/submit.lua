@@ -1,6 +1,7 @@
 #!lua
 -- Create a job, or find the one that answers the same question already.
--- KEYS: flight, meta, request, log, jobs of the caller, all active jobs, active jobs of the caller.
+-- KEYS: flight, meta, request, log, jobs of the caller, all active jobs, active jobs of the caller,
+-- everybody's jobs.
 -- ARGV[1]: JSON {job, now_ms, ttl, fresh_ms, renew, deadline_ms, most, most_of_caller, meta_before, meta_after, fields}
 -- ARGV[2]: the request. Gives {outcome, job id, status, container count or ''}: 'new', 'same', 'queue full' or 'caller full'.
 local ask = cjson.decode(ARGV[1])
@@ -15,7 +16,9 @@ if known and not ask.renew then
     return {'same', known, state[1], state[4] or ''}
   end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', ask.now_ms - 2000 * ask.ttl)
+for _, i in ipairs({5, 8}) do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ask.now_ms - 2000 * ask.ttl)
+end
 for i = 6, 7 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', ask.now_ms)
 end
@@ -30,9 +33,10 @@ redis.call('HSET', KEYS[2], unpack(ask.fields))
 redis.call('XADD', KEYS[4], '*', 't', 'state', 's', 'queued')
 redis.call('SET', KEYS[1], ask.job, 'EX', ask.ttl)
 redis.call('ZADD', KEYS[5], ask.now_ms, ask.job)
+redis.call('ZADD', KEYS[8], ask.now_ms, ask.job)
 redis.call('ZADD', KEYS[6], ask.deadline_ms, ask.job)
 redis.call('ZADD', KEYS[7], ask.deadline_ms, ask.job)
-for _, i in ipairs({2, 4, 5, 6, 7}) do
+for _, i in ipairs({2, 4, 5, 6, 7, 8}) do
   redis.call('EXPIRE', KEYS[i], ask.ttl)
 end
 return {'new', ask.job, 'queued', ''}

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tracesvc.access import ANYONE, Caller, Door
 from tracesvc.analyst import Analyst
 from tracesvc.catalogue import Catalogue
-from tracesvc.errors import BodyTooLarge, JobNotFound, QueueUnavailable, UnsupportedMediaType
+from tracesvc.errors import (
+    BodyTooLarge,
+    JobNotFound,
+    QueueUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from tracesvc.query import StageQuery, TraceQuery
 from tracesvc.queue import JobQueue
+from tracesvc.rates import RateLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import JobKeys, Keys
 from tracesvc.results.pieces import Piece
-from tracesvc.results.status import JobStatus, read_status
+from tracesvc.results.status import JobStatus, no_such_job, read_status
 from tracesvc.settings import Settings
 from tracesvc.slots import SharedSlots
 
-ANYONE = "anonymous"
+CALLER = "tracesvc.caller"
 PROBE_SECONDS = 0.9
 MAX_JOB_ID_CHARACTERS = 128
 
@@ -70,7 +78,7 @@ class AnswersStages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything a route may use; `app` makes it at start."""
+    """Everything a route may use; `app` makes it at start, a request's own has its `caller`."""
 
     settings: Settings
     catalogue: Catalogue
@@ -84,6 +92,9 @@ class Service:
     slots: SharedSlots
     exports: asyncio.Semaphore
     ping_source: Callable[[], Awaitable[None]]
+    door: Door
+    rates: RateLimits
+    caller: Caller = ANYONE
 
     async def redis_answers(self) -> bool:
         """Whether Redis answers a PING soon."""
@@ -110,22 +121,34 @@ class Service:
         return self.keys.job(job_id)
 
     async def status(self, job_id: str) -> JobStatus:
-        """The job's status; raises `JobNotFound`, `QueueUnavailable`."""
+        """The job's status; raises `JobNotFound`, also for somebody else's job, and `QueueUnavailable`."""
         job = self.job(job_id)
         if not await self.redis_answers():
             raise QueueUnavailable(
                 "Redis does not answer; jobs cannot be read now.", headers={"Retry-After": "5"}
             )
-        return await read_status(self.redis, job)
+        status = await read_status(self.redis, job)
+        if not self.caller.sees(status.owner):
+            raise no_such_job(job_id)
+        return status
 
 
-def service(request: Request) -> Service:
-    """The service of this app."""
+def known_service(request: Request) -> Service:
+    """The service of this app, for whoever asks."""
     found: Service = request.app.state.service
     return found
 
 
+def service(request: Request) -> Service:
+    """The service of this app for the caller that the gate let in; without one nothing is served."""
+    caller: Caller | None = request.scope.get(CALLER)
+    if caller is None:
+        raise Unauthenticated("This needs a credential.")
+    return replace(known_service(request), caller=caller)
+
+
 Svc = Annotated[Service, Depends(service)]
+Known = Annotated[Service, Depends(known_service)]
 
 
 async def read_json_body(request: Request, max_bytes: int) -> bytes:

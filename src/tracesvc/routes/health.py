@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from tracesvc.errors import TraceError
 from tracesvc.results.eviction import eviction_warning
-from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
+from tracesvc.routes.deps import CALLER, PROBE_SECONDS, Known, Service
 
 router = APIRouter(tags=["health"])
 
@@ -46,8 +46,11 @@ async def get_live() -> Response:
 
 
 @router.get("/readyz", operation_id="get_ready", summary="Can it serve?", **READY)
-async def get_ready(svc: Svc) -> Response:
-    """One entry per dependency and worker; 503 unless Redis and the source answer and jobs can run."""
+async def get_ready(request: Request, svc: Known) -> Response:
+    """One entry per dependency and worker; 503 unless Redis and the source answer and jobs can run.
+
+    Without a credential, where one is needed, only whether it can serve.
+    """
     redis, source = await asyncio.gather(_redis(svc), _source(svc))
     workers = (
         await _workers(svc) if redis["status"] != "unavailable" else {"status": "unknown", "workers": []}
@@ -56,9 +59,10 @@ async def get_ready(svc: Svc) -> Response:
     checks = {"redis": redis, "source": source, "workers": workers, "database_slots": slots}
     needed = [redis, source] + ([workers] if svc.settings.trace_worker_enabled else [])
     ready = all(check["status"] in {"ok", "warning"} for check in needed)
-    return JSONResponse(
-        {"status": "ok" if ready else "unavailable", "checks": checks}, status_code=200 if ready else 503
-    )
+    answer: dict[str, Any] = {"status": "ok" if ready else "unavailable"}
+    if CALLER in request.scope:
+        answer["checks"] = checks
+    return JSONResponse(answer, status_code=200 if ready else 503)
 
 
 async def _redis(svc: Service) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tracesvc.errors import JobNotFound, QueueUnavailable
 from tracesvc.results.legacy_job import legacy_status
 from tracesvc.results.status import JobStatus
 from tracesvc.routes import schemas
-from tracesvc.routes.deps import ANYONE, Service, Svc
+from tracesvc.routes.deps import Service, Svc
 
 router = APIRouter(tags=["jobs"])
 
@@ -23,12 +23,12 @@ LOOK_SECONDS = 1.0
 
 @router.get("/jobs", operation_id="list_jobs", summary="List jobs", **schemas.JOBS)
 async def list_jobs(svc: Svc, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
-    """The caller's jobs, newest first."""
+    """The caller's jobs, newest first; an operator's list has everybody's."""
     if not await svc.redis_answers():
         raise QueueUnavailable(
             "Redis does not answer; jobs cannot be listed now.", headers={"Retry-After": "5"}
         )
-    found = await svc.queue.jobs(ANYONE, limit)
+    found = await svc.queue.jobs("" if svc.caller.sees_all else svc.caller.name, limit)
     waiting = await _waiting(svc, found)
     return JSONResponse({"jobs": [status.document(waiting.get(status.job_id, 0)) for status in found]})
 
@@ -98,6 +98,6 @@ async def find_job(svc: Service, job_id: str) -> JobStatus:
         return await svc.status(job_id)
     except JobNotFound:
         legacy = await legacy_status(svc.redis, svc.job(job_id), svc.settings.trace_stream_batch_size)
-        if legacy is None:
+        if legacy is None or not svc.caller.sees_all:  # nobody knows whose it is
             raise
         return legacy

@@ -181,23 +181,49 @@ NDJSON = "application/x-ndjson"
 ZSTD = "application/zstd"
 
 
+class SignIn(BaseModel):
+    """Where a page gets tokens."""
+
+    issuer: str
+    client_id: str | None
+
+
+class Identity(BaseModel):
+    """Who a credential stands for."""
+
+    name: str
+    role: Literal["user", "operator", "monitor"]
+
+
+class AccessDocument(BaseModel):
+    """How to sign in, and who one is."""
+
+    required: bool
+    ways: list[Literal["key", "oidc"]]
+    oidc: SignIn | None
+    caller: Identity | None
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The responses of an operation that are problem documents."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles = {
+        401: "A credential is needed, or this one is not valid",
+        403: "The credential does not allow this",
         404: "Unknown, expired or deleted",
         406: "Accept admits nothing that is served",
         409: "Not finished",
         413: "Too large",
         415: "Not application/json",
         422: "Malformed",
-        429: "Too many jobs",
+        429: "Too many requests, or too many jobs",
         500: "Internal error, or a damaged chunk",
         503: "Redis or the source is not available",
         504: "The source took too long",
         507: "Redis is out of memory",
     }
-    return {status: {"description": titles[status], "content": content} for status in statuses}
+    everywhere = {401, 403, 429, *statuses}
+    return {status: {"description": titles[status], "content": content} for status in sorted(everywhere)}
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
@@ -290,4 +316,8 @@ COVERAGE: dict[str, Any] = {
 CATALOGUE: dict[str, Any] = {
     "response_model": None,
     "responses": {200: {"model": CatalogueDocument}, **problems(500)},
+}
+ACCESS: dict[str, Any] = {
+    "response_model": None,
+    "responses": {200: {"model": AccessDocument}, **problems(500)},
 }

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from tracesvc.errors import QueueUnavailable
 from tracesvc.query import StageName, TraceQuery
-from tracesvc.routes.deps import ANYONE, Service
+from tracesvc.routes.deps import Service
 
 
 async def answer_with_job(request: Request, svc: Service, query: TraceQuery, stage: StageName) -> Response:
@@ -18,7 +18,7 @@ async def answer_with_job(request: Request, svc: Service, query: TraceQuery, sta
     try:
         job_id, deduplicated, state, cid_count = await svc.queue.submit(
             query,
-            ANYONE,
+            svc.caller.name,
             batch_size=svc.settings.trace_stream_batch_size,
             fresh_seconds=min(seconds),
             renew="no-cache" in tokens(request, "cache-control"),
