@@ -1,0 +1,18 @@
+import type { ShallowRef } from 'vue'
+
+import type { Progress, TraceRequest, TraceSession } from '@/engine/types'
+
+/** A trace as components see it: its progress, its rows, and what can be done about it. */
+export interface UseTraceProgress {
+  readonly progress: Readonly<ShallowRef<Progress>>
+  /** The rows; null before anything is asked. */
+  readonly session: Readonly<ShallowRef<TraceSession | null>>
+  /** Ask. Resolves once the answer began or a job was given (see `progress.error` when it was not). */
+  execute(request: TraceRequest, options?: { fresh?: boolean }): Promise<void>
+  /** Go on with a job, from its id: after a reload, from a shared link, out of the list of recent jobs. */
+  open(jobId: string): Promise<void>
+  /** Stop the job and free its result. */
+  cancel(): Promise<void>
+  /** Let go of the trace, back to `idle`; a job goes on without us. */
+  reset(): void
+}

@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url'
+
+import vue from '@vitejs/plugin-vue'
+import { defineConfig } from 'vitest/config'
+
+// The page is built into the Python package, so that a wheel brings it; `npm run dev` proxies to a stack.
+export default defineConfig({
+  plugins: [vue()],
+  base: '/',
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  build: {
+    outDir: '../src/tracesvc/web_dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsDir: 'assets',
+    // Everything is a file: the page's policy allows no data: scripts, and hashed files are cached for good.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1200,
+  },
+  worker: { format: 'es' },
+  server: { proxy: { '/api': process.env['TRACE_URL'] ?? 'http://127.0.0.1:8000' } },
+  test: {
+    environment: 'node',
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    // A loaded machine must not fail a test.
+    testTimeout: 60_000,
+  },
+})
