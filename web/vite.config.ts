@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config'
 // The page is built into the Python package, so that a wheel brings it; `npm run dev` proxies to a stack.
 export default defineConfig({
   plugins: [vue()],
+  define: { __VUE_I18N_LEGACY_API__: false, __INTLIFY_PROD_DEVTOOLS__: false },
   base: '/',
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
