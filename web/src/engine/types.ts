@@ -147,6 +147,8 @@ export interface Progress {
   readonly error: TraceFault | null
   /** Why the last attempt ended, while `resuming`. */
   readonly interruption: TraceFault | null
+  /** Every cut or damaged line so far, the last one last; what was resumed is not hidden. */
+  readonly interruptions: readonly TraceFault[]
   /** The answers of stages 1 and 2 and the analysis, when the job ran them. */
   readonly seeds: SeedsAnswer | null
   readonly lineage: LineageAnswer | null
@@ -221,7 +223,8 @@ export type Filter =
   | { readonly kind: 'time'; readonly column: string; readonly op: OrderOp; readonly value: string; readonly to?: string }
   | { readonly kind: 'in'; readonly column: string; readonly values: readonly Cell[] }
   | { readonly kind: 'blank'; readonly column: string; readonly blank: boolean }
-  | { readonly kind: 'all' | 'any'; readonly filters: readonly Filter[] }
+  | { readonly kind: 'all'; readonly filters: readonly Filter[] }
+  | { readonly kind: 'any'; readonly filters: readonly Filter[] }
 
 export interface SortKey {
   readonly column: string
