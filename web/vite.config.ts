@@ -6,7 +6,12 @@ import { defineConfig } from 'vitest/config'
 // The page is built into the Python package, so that a wheel brings it; `npm run dev` proxies to a stack.
 export default defineConfig({
   plugins: [vue()],
-  define: { __VUE_I18N_LEGACY_API__: false, __INTLIFY_PROD_DEVTOOLS__: false },
+  define: {
+    __VUE_I18N_FULL_INSTALL__: false,
+    __VUE_I18N_LEGACY_API__: false,
+    __INTLIFY_PROD_DEVTOOLS__: false,
+    __INTLIFY_DROP_MESSAGE_COMPILER__: false,
+  },
   base: '/',
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {

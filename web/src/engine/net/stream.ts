@@ -13,6 +13,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal
   /** Ask for the zstd frames themselves, as the browser would not undo the encoding here. */
   readonly zstd?: boolean
+  /** Told whenever something came, be it only part of a line. */
+  readonly onBytes?: () => void
 }
 
 /**
@@ -26,20 +28,24 @@ export interface StreamOptions {
 export async function consumeNDJSONStream(url: string, onChunk: OnLine, options: StreamOptions): Promise<void> {
   const headers = { Accept: options.zstd === true ? ZSTD : NDJSON }
   const response = await send('GET', url, undefined, { signal: options.signal, headers })
-  await consumeResponse(response, onChunk)
+  await consumeResponse(response, onChunk, options.onBytes)
 }
 
 /** The same, of an answer that is there already. */
-export async function consumeResponse(response: Response, onChunk: OnLine): Promise<void> {
-  for await (const { line, number } of readLines(response)) await onChunk(line, number)
+export async function consumeResponse(response: Response, onChunk: OnLine, onBytes?: () => void): Promise<void> {
+  for await (const { line, number } of readLines(response, onBytes)) await onChunk(line, number)
 }
 
-async function* readLines(response: Response): AsyncGenerator<{ line: Uint8Array; number: number }> {
+async function* readLines(
+  response: Response,
+  onBytes?: () => void,
+): AsyncGenerator<{ line: Uint8Array; number: number }> {
   const frames = response.headers.get('content-type')?.startsWith(ZSTD) === true ? new FrameDecoder() : null
   await frames?.init()
   const lines = new LineDecoder()
   try {
     for await (const chunk of readChunks(response)) {
+      onBytes?.()
       for (const part of frames?.decode(chunk) ?? [chunk]) {
         for (const line of lines.decode(part)) yield { line, number: lines.count }
       }

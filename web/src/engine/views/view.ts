@@ -6,6 +6,9 @@ import { sortRows } from './sort'
 /** While records arrive, sorting anew takes at most this share of the time. */
 const SORTING_SHARE = 0.2
 
+/** No two views are ever of the same version. */
+let versions = 0
+
 interface Group {
   readonly key: Cell
   /** Its rows are `sorted[begin, end)`. */
@@ -25,7 +28,7 @@ interface Group {
 export class View {
   query: GridQuery = EVERYTHING
   /** Changes when rows that were there stand elsewhere; rows that are merely added at the end change nothing. */
-  version = 0
+  version = ++versions
   #test: Test | null = null
   #seen = 0
   #fitting = new Uint32Array(0)
@@ -51,7 +54,7 @@ export class View {
     }
     this.#sorted = null
     this.#groups = null
-    this.version++
+    this.version = ++versions
     this.refresh(true)
   }
 
@@ -68,7 +71,7 @@ export class View {
     const stale = this.#sorted?.length !== this.#fits
     if (!stale || (!now && begun < this.#nextSort)) return false
     this.#arrange()
-    this.version++
+    this.version = ++versions
     this.#nextSort = begun + (performance.now() - begun) / SORTING_SHARE
     return true
   }
@@ -78,9 +81,14 @@ export class View {
     return this.#count
   }
 
+  /** Neither filtered, ordered nor grouped: the table as it is. */
+  get isPlain(): boolean {
+    return this.#test === null && !this.#isOrdered
+  }
+
   /** Records that fit. */
   get matching(): number {
-    return this.#test === null && !this.#isOrdered ? this.table.length : this.#fits
+    return this.isPlain ? this.table.length : this.#fits
   }
 
   rows(first: number, last: number): GridRow[] {
