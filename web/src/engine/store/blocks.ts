@@ -3,7 +3,7 @@ export const BLOCK_BITS = 16
 export const BLOCK_ROWS = 1 << BLOCK_BITS
 export const BLOCK_MASK = BLOCK_ROWS - 1
 /** Of the first block, which doubles: a small result takes little. */
-export const FIRST_ROWS = 1024
+export const FIRST_ROWS = 256
 
 export type Codes = Uint8Array | Uint16Array | Uint32Array
 

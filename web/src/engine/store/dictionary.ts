@@ -17,10 +17,10 @@ export class Dictionary {
   plain = false
   /** Codes given out; values are 1 to size. */
   size = 0
-  #arena = new Uint8Array(1 << 10)
-  #ends = new Uint32Array(1 << 8)
-  #hashes = new Uint32Array(1 << 8)
-  #table = new Uint32Array(1 << 9)
+  #arena = new Uint8Array(1 << 8)
+  #ends = new Uint32Array(1 << 6)
+  #hashes = new Uint32Array(1 << 6)
+  #table = new Uint32Array(1 << 7)
   #asked = 0
 
   /**
@@ -71,9 +71,25 @@ export class Dictionary {
     return text
   }
 
-  /** The bytes of a value, a view that holds until the next value is added. */
-  slice(code: number): Uint8Array {
-    return this.#arena.subarray(this.#ends[code - 1], this.#ends[code])
+  /** Bytes of a value. */
+  length(code: number): number {
+    return this.#ends[code]! - this.#ends[code - 1]!
+  }
+
+  /** Copy a value's bytes to `at` of the target, which has room for them. */
+  copy(code: number, target: Uint8Array, at: number): void {
+    const arena = this.#arena
+    const from = this.#ends[code - 1]!
+    const to = this.#ends[code]!
+    if (to - from > 64) target.set(arena.subarray(from, to), at)
+    else for (let each = from; each < to; each++) target[at + each - from] = arena[each]!
+  }
+
+  /** Whether a value has one of these bytes. */
+  hasAny(code: number, wanted: readonly number[]): boolean {
+    const to = this.#ends[code]!
+    for (let at = this.#ends[code - 1]!; at < to; at++) if (wanted.includes(this.#arena[at]!)) return true
+    return false
   }
 
   /** Negative, zero or positive as value `a` stands before, equals, or follows `b`, by code points. */

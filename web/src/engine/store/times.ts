@@ -1,6 +1,9 @@
 /** Times as the plant stored them: naive, to the second or finer; held as milliseconds as if they were UTC. */
 
 const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAYS_KEPT = 20_000
+const TWO = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
 
 /**
  * Milliseconds of `2026-01-01T00:30:00`, the 19 bytes from `at`; NaN when they are anything else.
@@ -28,15 +31,36 @@ export function timeOf(text: string): number {
   return full.length === 19 ? parseTime(new TextEncoder().encode(full), 0) : NaN
 }
 
-/** `2026-01-01T00:30:00`. */
+/** `2026-01-01T00:30:00`. Dates of the days met are kept: they make up most of the work. */
 export function timeText(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().slice(0, 19)
+  const day = Math.floor(milliseconds / DAY_MS)
+  const seconds = Math.floor((milliseconds - day * DAY_MS) / 1000)
+  const minutes = Math.floor(seconds / 60)
+  return `${dayText(day)}T${TWO[Math.floor(minutes / 60)]!}:${TWO[minutes % 60]!}:${TWO[seconds % 60]!}`
+}
+
+/** The day, hour or month of a time as a number that is the same for all times in it. */
+export function periodOf(milliseconds: number, by: 'day' | 'hour' | 'month'): number {
+  if (by === 'hour') return Math.floor(milliseconds / HOUR_MS)
+  const day = Math.floor(milliseconds / DAY_MS)
+  return by === 'day' ? day : Number(dayText(day).slice(0, 7).replace('-', ''))
 }
 
 /** The key of a time's day, hour or month: its beginning as text, which orders as the times do. */
 export function periodText(milliseconds: number, by: 'day' | 'hour' | 'month'): string {
   const text = timeText(milliseconds)
   return by === 'day' ? text.slice(0, 10) : by === 'hour' ? text.slice(0, 13) + ':00' : text.slice(0, 7)
+}
+
+const dayTexts = new Map<number, string>()
+
+function dayText(day: number): string {
+  let text = dayTexts.get(day)
+  if (text === undefined) {
+    if (dayTexts.size > DAYS_KEPT) dayTexts.clear()
+    dayTexts.set(day, (text = new Date(day * DAY_MS).toISOString().slice(0, 10)))
+  }
+  return text
 }
 
 function two(bytes: Uint8Array, at: number): number {

@@ -1,9 +1,12 @@
 import type { ColumnStore } from '../store/columns'
 import type { Table } from '../store/table'
-import { periodText } from '../store/times'
+import { periodOf, periodText } from '../store/times'
 import type { Cell, GroupAnswer, GroupKey, GroupRequest, Measure } from '../types'
 import { compile } from './filter'
 import { ranksOf } from './sort'
+
+/** A key beside all periods, which a double holds when it is multiplied below. */
+const MISSING = 0x3ffffff
 
 /** Every group of the records that fit, with its measures, ordered and cut as asked. */
 export function groupRows(table: Table, request: GroupRequest, version: number): GroupAnswer {
@@ -52,29 +55,32 @@ function keyer(table: Table, key: GroupKey): Keyer {
     return { of, cell: (row) => store.cell(row) }
   }
   const period = key.by
-  if (store.kind !== 'time' || period === undefined) return numbered(store, (row) => store.cell(row))
-  return numbered(store, (row) => {
-    const time = store.values.get(row)
-    return Number.isNaN(time) ? null : periodText(time, period)
-  })
+  if (store.kind === 'time' && period !== undefined) {
+    const { values } = store
+    const of = (row: number): number => {
+      const time = values.get(row)
+      return Number.isNaN(time) ? MISSING : periodOf(time, period)
+    }
+    const cell = (row: number): Cell => {
+      const time = values.get(row)
+      return Number.isNaN(time) ? null : periodText(time, period)
+    }
+    return { of, cell }
+  }
+  return numbered(store)
 }
 
-/** Numbers given to cells as they come; a cell that is the double of the one before is not looked up again. */
-function numbered(store: Exclude<ColumnStore, { kind: 'text' }>, cell: (row: number) => Cell): Keyer {
-  const numbers = new Map<Cell, number>()
-  const byDouble = new Map<number, number>()
+/** Numbers given to cells as they come; one that is its double alone is known by it. */
+function numbered(store: Exclude<ColumnStore, { kind: 'text' }>): Keyer {
+  const numbers = new Map<number | string, number>()
   const of = (row: number): number => {
-    const plain = store.exact.size === 0 || !store.exact.has(row)
-    const double = store.values.get(row)
-    const seen = plain ? byDouble.get(double) : undefined
-    if (seen !== undefined) return seen
-    const key = cell(row)
+    const exact = store.exact.size > 0 ? store.exact.get(row) : undefined
+    const key = exact ?? store.values.get(row)
     let number = numbers.get(key)
     if (number === undefined) numbers.set(key, (number = numbers.size))
-    if (plain) byDouble.set(double, number)
     return number
   }
-  return { of, cell }
+  return { of, cell: (row) => store.cell(row) }
 }
 
 /** Groups by the numbers of their keys, from 0 as they come. */

@@ -1,11 +1,13 @@
 import type { ColumnStore, TextColumn } from '../store/columns'
+import type { Dictionary } from '../store/dictionary'
 import type { Cell } from '../types'
 import type { View } from './view'
 
 const PART_BYTES = 1 << 20
 const ROWS_A_TURN = 16_384
-const QUOTE = 0x22
 const COMMA = 0x2c
+/** Quote, comma, line breaks. */
+const SPECIAL = [0x22, COMMA, 0x0a, 0x0d]
 const encoder = new TextEncoder()
 
 /** Rows of the view as tab-separated text with a heading; cells are quoted as spreadsheets read them. */
@@ -53,7 +55,9 @@ function writer(store: ColumnStore): Writer {
   if (store.kind === 'text') return textWriter(store)
   return (row, out) => {
     const cell = store.cell(row)
-    if (cell !== null) out.text(typeof cell === 'string' ? csvCell(cell) : String(cell))
+    if (cell === null) return
+    if (store.exact.size > 0 && typeof cell === 'string') out.text(csvCell(cell))
+    else out.ascii(String(cell))
   }
 }
 
@@ -64,19 +68,13 @@ function textWriter(store: TextColumn): Writer {
   return (row, out) => {
     const code = codes.get(row)
     if (code === 0) return
-    const bytes = dictionary.slice(code)
     // A value that came after the writer was made has no place in `quoted`: it is looked at each time.
     const known = quoted[code] ?? 0
-    const needs = known === 0 ? needsQuotes(bytes) : known === 2
+    const needs = known === 0 ? dictionary.hasAny(code, SPECIAL) : known === 2
     if (code < quoted.length) quoted[code] = needs ? 2 : 1
     if (needs) out.text(csvCell(dictionary.text(code)!))
-    else out.raw(bytes)
+    else out.value(dictionary, code)
   }
-}
-
-function needsQuotes(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte === QUOTE || byte === COMMA || byte === 0x0a || byte === 0x0d) return true
-  return false
 }
 
 function csvCell(text: string): string {
@@ -92,11 +90,16 @@ class Output {
     this.#buffer[this.length++] = value
   }
 
-  raw(bytes: Uint8Array): void {
-    if (this.length + bytes.length > this.#buffer.length) this.#grow(bytes.length)
-    if (bytes.length > 32) this.#buffer.set(bytes, this.length)
-    else for (let at = 0; at < bytes.length; at++) this.#buffer[this.length + at] = bytes[at]!
-    this.length += bytes.length
+  value(dictionary: Dictionary, code: number): void {
+    const length = dictionary.length(code)
+    if (this.length + length > this.#buffer.length) this.#grow(length)
+    dictionary.copy(code, this.#buffer, this.length)
+    this.length += length
+  }
+
+  ascii(text: string): void {
+    if (this.length + text.length > this.#buffer.length) this.#grow(text.length)
+    for (let at = 0; at < text.length; at++) this.#buffer[this.length++] = text.charCodeAt(at)
   }
 
   text(text: string): void {
