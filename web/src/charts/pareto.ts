@@ -8,8 +8,6 @@ export interface ParetoBar {
   readonly value: number
   /** Percent, where the chart has a rate. */
   readonly rate?: number | null
-  /** The rest of a cut list: drawn apart, not to be clicked. */
-  readonly rest?: boolean
 }
 
 export interface ParetoText {
@@ -18,9 +16,9 @@ export interface ParetoText {
   readonly rate: string
 }
 
-/** Cumulative shares in percent, of what is listed. */
-export function cumulative(bars: readonly ParetoBar[]): number[] {
-  const total = bars.reduce((sum, bar) => sum + bar.value, 0)
+/** Cumulative shares in percent; `rest` is what a cut list leaves out, which counts in the whole. */
+export function cumulative(bars: readonly ParetoBar[], rest = 0): number[] {
+  const total = bars.reduce((sum, bar) => sum + bar.value, rest)
   let sum = 0
   return bars.map((bar) => {
     sum += bar.value
@@ -29,7 +27,7 @@ export function cumulative(bars: readonly ParetoBar[]): number[] {
 }
 
 /** Bars from the greatest, the cumulative line over them, and a mark at 80 %. `chosen` stand out, the others fade. */
-export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chosen: ReadonlySet<string>, shares = cumulative(bars)): EChartsOption {
+export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chosen: ReadonlySet<string>, shares: readonly number[]): EChartsOption {
   const colours = palette()
   const rated = bars.some((bar) => bar.rate !== undefined)
   const faded = (bar: ParetoBar): boolean => chosen.size > 0 && !chosen.has(bar.name)
@@ -78,7 +76,7 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
         tooltip: { valueFormatter: (value) => number(Number(value)) },
         data: bars.map((bar) => ({
           value: bar.value,
-          itemStyle: { color: bar.rest ? colours.barSoft : colours.bar, opacity: faded(bar) ? 0.3 : 1 },
+          itemStyle: { color: colours.bar, opacity: faded(bar) ? 0.3 : 1 },
         })),
       },
       {

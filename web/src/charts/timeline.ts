@@ -47,7 +47,7 @@ export function timelineOption(all: readonly Happening[], text: TimelineText): E
       { type: 'slider', height: 18, bottom: 6, borderColor: colours.line, textStyle: axisText, showDataShadow: false },
       { type: 'inside', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false },
     ],
-    xAxis: { type: 'time', min: first - margin, max: last + margin, axisLabel: { ...axisText, hideOverlap: true }, splitLine: { show: true, lineStyle: { color: colours.line } } },
+    xAxis: { type: 'time', min: first - margin, max: last + margin, axisLabel: { ...axisText, hideOverlap: true, formatter: dayAndTime }, splitLine: { show: true, lineStyle: { color: colours.line } } },
     yAxis: {
       type: 'category',
       inverse: true,
@@ -59,6 +59,12 @@ export function timelineOption(all: readonly Happening[], text: TimelineText): E
     },
     series: [{ type: 'custom', data, encode: { x: [0, 1], y: 2 }, renderItem: (params, api) => shape(params, api, all, colours) }],
   }
+}
+
+/** Midnight is a day; anything else is a time of it. */
+function dayAndTime(value: number): string {
+  const iso = new Date(value).toISOString()
+  return iso.slice(11, 16) === '00:00' ? iso.slice(0, 10) : iso.slice(5, 16).replace('T', ' ')
 }
 
 function shape(params: CustomSeriesRenderItemParams, api: CustomSeriesRenderItemAPI, all: readonly Happening[], colours: Palette) {

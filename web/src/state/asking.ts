@@ -1,4 +1,4 @@
-import { ref } from 'vue'
+import { ref, shallowRef } from 'vue'
 
 import type { TraceRequest } from '@/engine/types'
 
@@ -31,4 +31,4 @@ export function useAsking() {
 }
 
 /** The question that this page asked last; answered at once it has no job to be found by. */
-export const lastAsked = ref<{ request: TraceRequest; options: { asJob?: boolean } } | null>(null)
+export const lastAsked = shallowRef<{ request: TraceRequest; options: { asJob?: boolean } } | null>(null)

@@ -1,4 +1,4 @@
-import { computed, ref } from 'vue'
+import { computed, shallowRef } from 'vue'
 
 import type { Cell, Filter } from '@/engine/types'
 
@@ -10,7 +10,7 @@ export interface Pick {
   readonly day?: string
 }
 
-const picks = ref<readonly Pick[]>([])
+const picks = shallowRef<readonly Pick[]>([])
 
 export function useFocus() {
   /** Choose a value, or give it up when it is all that is chosen. */

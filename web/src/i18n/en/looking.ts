@@ -49,6 +49,7 @@ export const looking = {
     cumulative: 'Cumulative',
     rate: 'Rate',
     rest: 'Others',
+    others: '{n} others: {amount} ({share})',
     eighty: '80 % mark',
     none: 'There is nothing to show.',
     needs: 'Needs {domain}, which was not asked for.',

@@ -51,6 +51,7 @@ export const looking: typeof English = {
     cumulative: '累計',
     rate: '比率',
     rest: '其他',
+    others: '其他 {n} 項：{amount}（{share}）',
     eighty: '80 % 線',
     none: '沒有可顯示的內容。',
     needs: '需要「{domain}」，但這次沒有查。',

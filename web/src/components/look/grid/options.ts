@@ -72,13 +72,15 @@ export function cellText(value: Cell | undefined, column: Column): string {
   return column.type === 'timestamp' ? plantTime(value) : value
 }
 
+/** Container, equipment and other internal ids: 16 hex digits. */
+const isId = (name: string): boolean => /^(CONTAINER|EQUIPMENT|RESOURCE|JOB)ID$/.test(name)
+
 export function columnDef(column: Column, index: number, hidden: boolean): ColDef<GridRow, Cell> {
   const numeric = column.type === 'number' || column.type === 'integer'
   const filter = FILTERS[column.type]
   return {
     colId: column.name,
     headerName: column.name,
-    headerTooltip: column.name,
     hide: hidden,
     width: column.type === 'timestamp' ? 150 : numeric ? 110 : 150,
     maxWidth: 420,
@@ -90,7 +92,7 @@ export function columnDef(column: Column, index: number, hidden: boolean): ColDe
     valueGetter: ({ data }) => (data?.kind === 'record' ? data.cells[index] : undefined),
     valueFormatter: ({ value }) => cellText(value, column),
     ...(numeric ? { type: 'rightAligned', cellClass: 'number' } : {}),
-    ...(column.name.endsWith('ID') ? { cellClass: 'mono' } : {}),
+    ...(isId(column.name) ? { cellClass: 'mono', width: 158, suppressAutoSize: true } : {}),
   }
 }
 
