@@ -1,11 +1,27 @@
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import vue from '@vitejs/plugin-vue'
+import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
+import { gzipSync } from 'node:zlib'
+
+/** Leaves a `.gz` beside each text file: the server sends it as it is. */
+function gzipped(): Plugin {
+  return {
+    name: 'gzipped',
+    apply: 'build',
+    writeBundle({ dir }) {
+      for (const name of readdirSync(dir!, { recursive: true, encoding: 'utf8' })) {
+        if (/\.(js|css|html|svg)$/.test(name)) writeFileSync(`${dir!}/${name}.gz`, gzipSync(readFileSync(`${dir!}/${name}`), { level: 9 }))
+      }
+    },
+  }
+}
 
 // The page is built into the Python package, so that a wheel brings it; `npm run dev` proxies to a stack.
 export default defineConfig({
-  plugins: [vue()],
+  plugins: [vue(), gzipped()],
   define: {
     __VUE_I18N_FULL_INSTALL__: false,
     __VUE_I18N_LEGACY_API__: false,

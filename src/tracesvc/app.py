@@ -20,7 +20,7 @@ from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
 from tracesvc.results.keys import Keys
 from tracesvc.routes import catalogue as catalogue_routes
-from tracesvc.routes import coverage, events, health, jobs, metrics, problems, stream
+from tracesvc.routes import coverage, events, health, jobs, metrics, page, problems, stream
 from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(page.router)
     problems.install(app)
     document_routes(app)
     return app
