@@ -32,7 +32,7 @@ use([
 export type { EChartsOption, EChartsType }
 
 export function chartIn(element: HTMLElement): EChartsType {
-  return init(element, null, { renderer: 'canvas' })
+  return init(element, { textStyle: { fontFamily: getComputedStyle(element).fontFamily } }, { renderer: 'canvas' })
 }
 
 /** The chart as an SVG document, drawn anew by the SVG renderer at the size it has on screen. */

@@ -91,7 +91,7 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
         markLine: {
           silent: true,
           symbol: 'none',
-          label: { formatter: '80 %', position: 'insideStartTop', color: colours.faint, fontSize: 10 },
+          label: { show: false },
           lineStyle: { color: colours.mark, type: 'dashed', width: 1 },
           data: [{ yAxis: 80 }],
         },

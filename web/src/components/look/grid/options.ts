@@ -107,7 +107,6 @@ export const BASE: GridOptions<GridRow> = {
   maxConcurrentDatasourceRequests: 4,
   blockLoadDebounceMillis: 20,
   cacheOverflowSize: 1,
-  infiniteInitialRowCount: 0,
   suppressDragLeaveHidesColumns: true,
   enableCellTextSelection: false,
   alwaysMultiSort: false,
