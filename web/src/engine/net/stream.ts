@@ -1,4 +1,4 @@
-import { ApiFault, faultOf, reading, send } from '@/api/client'
+import { ApiFault, faultOf, isAbort, send } from '@/api/client'
 
 import { LineDecoder, MalformedLine } from './lines'
 import { DamagedFrame, FrameDecoder } from './zstd'
@@ -64,7 +64,7 @@ async function* readChunks(response: Response): AsyncGenerator<Uint8Array> {
   const reader = response.body.getReader()
   try {
     for (;;) {
-      const { done, value } = await reading(reader.read())
+      const { done, value } = await reader.read().catch(cut)
       if (done) return
       yield value
     }
@@ -72,4 +72,10 @@ async function* readChunks(response: Response): AsyncGenerator<Uint8Array> {
     // Whoever stops reading early lets the server stop sending; a body that failed cannot be cancelled.
     await reader.cancel().catch(() => undefined)
   }
+}
+
+/** A body that fails under way was cut: what was sent so far may even have come. */
+function cut(error: unknown): never {
+  if (isAbort(error)) throw error
+  throw new ApiFault(faultOf('STREAM_CUT', 'The connection was cut while the stream was read.', { retryable: true }))
 }

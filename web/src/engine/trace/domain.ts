@@ -6,6 +6,8 @@ import { type Column, type Containers, type DomainState, type DomainStatus, EVER
 import { View } from '../views/view'
 import { Rate } from './rates'
 
+const TYPES: ReadonlySet<string> = new Set(['string', 'integer', 'number', 'boolean', 'timestamp'])
+
 /** One domain of a trace: what has been said of it, and its records. */
 export class Domain {
   status: DomainStatus = 'waiting'
@@ -39,17 +41,20 @@ export class Domain {
     return this.table?.length ?? 0
   }
 
-  /** Its columns are known; an earlier announcement must have been the same. */
+  /**
+   * Its columns are known. Raises `MalformedLine` when they are not those announced before, of which nobody
+   * can tell which were damaged: its records are then to be read anew.
+   */
   begin(columns: readonly Column[]): Table {
-    if (this.table === null) {
-      this.table = new Table(this.name, columns)
-      this.view = new View(this.table)
-      this.view.ask(this.query)
-    } else if (JSON.stringify(this.table.columns) !== JSON.stringify(columns)) {
+    if (!columns.every(({ type }) => TYPES.has(type))) throw new MalformedLine('a column of no known type', 0, '')
+    const before = this.table
+    const same = before !== null && JSON.stringify(before.columns) === JSON.stringify(columns)
+    if (!same) this.#renew(columns)
+    if (this.status === 'waiting') this.status = 'running'
+    if (!same && before !== null && before.length > 0) {
       throw new MalformedLine(`the columns of ${this.name} changed while it was read`, 0, '')
     }
-    if (this.status === 'waiting') this.status = 'running'
-    return this.table
+    return this.table!
   }
 
   /** Raises `MalformedLine` when these are not the records that come next. */
@@ -104,11 +109,19 @@ export class Domain {
 
   /** Forget its records, to read them anew; the query of its view stays. */
   reset(): void {
-    const view = this.view
-    if (this.table === null || view === null) return
-    this.table = new Table(this.name, this.table.columns)
+    if (this.table !== null) this.#renew(this.table.columns)
+  }
+
+  #renew(columns: readonly Column[]): void {
+    const query = this.view?.query ?? this.query
+    this.table = new Table(this.name, columns)
     this.view = new View(this.table)
-    this.view.ask(view.query)
+    try {
+      this.view.ask(query)
+    } catch {
+      // Columns that were damaged are no longer there to be asked for.
+      this.view.ask(EVERYTHING)
+    }
     this.batches = 0
     this.ended = false
     this.status = 'running'

@@ -66,7 +66,7 @@ export class Lane {
     this.#last = null
     const watch = new Watch(signal)
     try {
-      await consumeNDJSONStream(this.#url(wanted), (line, number) => this.#line(line, number), {
+      await consumeNDJSONStream(this.#url(wanted), (line, number) => this.#line(line, number, wanted), {
         signal: watch.signal,
         zstd: this.owner.zstd,
         onBytes: () => watch.touch(),
@@ -87,20 +87,21 @@ export class Lane {
     return `/job/${encodeURIComponent(this.jobId)}/stream?${query.toString()}`
   }
 
-  async #line(line: Uint8Array, number: number): Promise<void> {
+  async #line(line: Uint8Array, number: number, wanted: readonly string[]): Promise<void> {
     const message = readLine(line, number, (head) => this.owner.domain(head.domain).expect(head.batch, head.offset))
-    if (number === 1) this.#begin(message)
+    if (number === 1) this.#begin(message, wanted)
     this.#last = message
     await this.owner.take(message, line, this)
     if (message.type === 'records' || message.type === 'domain_end') this.#backoff.reset()
     await this.#breather.breathe()
   }
 
-  #begin(message: Message): void {
+  #begin(message: Message, wanted: readonly string[]): void {
     if (message.type !== 'meta') throw new MalformedLine('the stream does not begin as it should', 1, '')
     if (message.protocol !== 1) {
       throw new ApiFault(faultOf('PROTOCOL', 'The server speaks a newer protocol than this page: load the page again.'))
     }
+    if (message.domains.join() !== wanted.join()) throw new MalformedLine('the stream is of other domains', 1, '')
     this.owner.resumed()
   }
 

@@ -100,7 +100,8 @@ export class Ledger implements Pick<Progress, Kept> {
         this.containers = message.cid_count ?? this.containers
         this.createdAt = message.created_at ?? this.createdAt
         this.serverDone = !message.live
-        for (const name of message.domains) this.domain(name)
+        // Of a job they are known: its streams may be of some of them only.
+        if (this.jobId === null) for (const name of message.domains) this.domain(name)
         break
       case 'domain_start': {
         const domain = this.domain(message.domain)

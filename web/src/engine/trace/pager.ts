@@ -7,6 +7,8 @@ import { PAGE_RECORDS, addPage, catalogueColumns } from './pages'
 import { Backoff, Breather, Pause } from './pauses'
 
 const WAIT_SECONDS = 20
+/** Damaged pages in a row: then it is no accident. */
+const DAMAGED = 3
 const ENDED = new Set(['finished', 'failed', 'cancelled'])
 
 export interface PagerOwner {
@@ -42,6 +44,7 @@ export class Pager {
         signal.throwIfAborted()
         if (!(error instanceof ApiFault) || !error.fault.retryable) throw error
         const seconds = this.#backoff.next(error.fault)
+        if (error.fault.code === 'LINE_MALFORMED' && this.#backoff.failures >= DAMAGED) throw error
         this.owner.interrupted(error.fault, seconds)
         await this.pause.wait(seconds, signal)
         signal.throwIfAborted()

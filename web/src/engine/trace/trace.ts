@@ -137,8 +137,12 @@ export class Trace implements LaneOwner, PagerOwner {
 
   wanted(lane: Lane): readonly string[] {
     const own = this.#lanes.get(lane)
-    if (own !== null && own !== undefined) return own.filter((name) => !this.domain(name).ended)
-    return this.ledger.unended.filter((name) => !this.#isOfAnother(name))
+    const left = own
+      ? own.filter((name) => !this.domain(name).ended)
+      : this.ledger.unended.filter((name) => !this.#isOfAnother(name))
+    if (left.length > 0 || this.#lanes.size > 1) return left
+    // All records are here, but the last line has not come, which alone proves that these were all.
+    return [...this.ledger.domains.keys()].slice(-1)
   }
 
   async take(message: Message, line: Uint8Array, lane: Lane | null): Promise<void> {
@@ -159,6 +163,7 @@ export class Trace implements LaneOwner, PagerOwner {
       }
       case 'domain_end': {
         const domain = this.domain(message.domain)
+        if (domain.ended) break
         const shortfalls = await domain.end(message)
         if (message.status !== 'ok') this.ledger.partial[message.domain] = message.containers.failed
         if (shortfalls.length > 0 && lane !== null && !domain.reread) throw this.#rereading(domain)
