@@ -6,8 +6,8 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
 
 // One live stack, one browser, one after another: what is tested takes both of a small machine's cores.
 export default defineConfig({
-  testDir: 'e2e',
-  outputDir: 'test-results',
+  testDir: '.',
+  outputDir: '../test-results',
   workers: 1,
   fullyParallel: false,
   // A loaded machine must not fail a test: waiting ends when something happens, and long before this.
