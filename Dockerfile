@@ -1,4 +1,11 @@
 # One image for the API and the worker: `tracesvc api` (the default) or `tracesvc worker`.
+FROM node:20-slim AS page
+WORKDIR /build/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci
+COPY web ./
+RUN npm run build
+
 FROM python:3.11-slim AS build
 WORKDIR /build
 COPY requirements.lock requirements-dev.lock ./
@@ -9,6 +16,7 @@ RUN sed -n '/^uv==/,/# via/p' requirements-dev.lock > uv.lock \
         --require-hashes -r requirements.lock
 COPY pyproject.toml LICENSE ./
 COPY src src
+COPY --from=page /build/src/tracesvc/web_dist src/tracesvc/web_dist
 RUN uv pip install --python /opt/tracesvc/bin/python --no-cache --compile-bytecode --no-deps .
 
 FROM python:3.11-slim

@@ -21,8 +21,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-CHECKS := check-format check-lint check-types check-imports check-compose check-tree
-.PHONY: help setup demo up test test-oracle check $(CHECKS) bench soak soak-demo soak-chaos fmt lock clean
+CHECKS := check-format check-lint check-types check-imports check-compose check-tree check-web
+.PHONY: help setup demo up web page test test-python test-web test-oracle check $(CHECKS) bench bench-web soak soak-demo soak-chaos fmt lock clean
 
 help: ## this list
 	@printf 'tracesvc: make TARGET\n\n'
@@ -30,13 +30,33 @@ help: ## this list
 
 setup: $(STAMP) ## make .venv with everything at the locked versions (PYTHON=python3.12 picks one)
 
-demo: setup ## trace 114,000 sample containers end to end, then serve (DEMO_ARGS=--once ends there)
+demo: setup page ## trace 114,000 sample containers end to end, then serve (DEMO_ARGS=--once ends there)
 	$(BIN)/tracesvc demo $(DEMO_ARGS)
 
-up: setup ## serve: API, workers and an embedded Valkey
+up: setup page ## serve: API, workers and an embedded Valkey
 	$(BIN)/tracesvc up
 
-test: setup ## all tests (TEST_WORKERS=2, TEST_ARGS="-k stream")
+# The page is built where Node is; without it everything else works, and says so.
+NODE_OK = node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null
+NO_NODE = printf '%s\n' 'The page is left out, as Node 20 or newer with npm was not found: / answers 404, the API is all there.'
+WEB_BUILT := src/tracesvc/web_dist/index.html
+WEB_STAMP := web/node_modules/.installed
+
+web: $(WEB_BUILT) ## build the page into src/tracesvc/web_dist (Node 20 or newer)
+page:
+	@if $(NODE_OK); then $(MAKE) --no-print-directory web; else $(NO_NODE); fi
+
+$(WEB_BUILT): $(WEB_STAMP) $(shell find web/src web/index.html web/vite.config.ts -type f 2>/dev/null)
+	cd web && npm run --silent build -- --logLevel warn
+
+$(WEB_STAMP): web/package-lock.json web/package.json
+	cd web && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --loglevel=error
+	@touch $@
+
+test: test-web test-python ## all tests (TEST_WORKERS=2, TEST_ARGS="-k stream")
+test-web: setup
+	@if $(NODE_OK); then $(MAKE) --no-print-directory web && cd web && npm test && npm run e2e; else $(NO_NODE); fi
+test-python: setup
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile $(TEST_ARGS)
 
 # The sample plant of tests/conftest.py (2,000 containers, seed 7) is loaded first. DB_* name the database.
@@ -63,9 +83,14 @@ check-compose: setup
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 check-tree: setup
 	$(BIN)/python -m checks
+check-web:
+	@if $(NODE_OK); then $(MAKE) --no-print-directory $(WEB_STAMP) && cd web && npm run types && npm run lint; else $(NO_NODE); fi
 
 bench: setup ## measure against the obvious design and the limits, into bench/results.md (BENCH_ARGS)
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
+
+bench-web: web setup ## measure the page with 1 M and 5 M records in Chromium, into bench/web/results.md
+	cd web && node ../bench/web/run.mjs $(BENCH_ARGS)
 
 soak: setup soak-demo soak-chaos ## the demo SOAK_ROUNDS times (10), then tests/chaos in full for SOAK_MINUTES (60)
 soak-demo: setup
@@ -99,7 +124,7 @@ lock: $(BIN)/uv ## resolve pyproject.toml into requirements*.lock (LOCK_ARGS=--u
 	$(COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove .venv, caches and build output
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist web/node_modules src/tracesvc/web_dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(BIN)/uv requirements-dev.lock pyproject.toml

@@ -35,6 +35,7 @@ from tracesvc.routes import (
     health,
     jobs,
     metrics,
+    page,
     problems,
     stages,
     stream,
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(docs.router)
+    app.include_router(page.router)
     problems.install(app)
     document_routes(app)
     app.middleware_stack = guard(app.build_middleware_stack(), settings)  # outside of all that can fail

@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     trace_api_key: SecretStr = Field(SecretStr(""), description="the key that the command line asks with")
     trace_host: str = Field("127.0.0.1", description="address the API listens on")
     trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
+    trace_page_max_memory_bytes: Bytes = Field(
+        700 * MIB, description="bytes of records that the page holds in a browser; it reads on by windows"
+    )
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
     trace_data_dir: Path = Field(
         Path(platformdirs.user_data_dir("tracesvc")),

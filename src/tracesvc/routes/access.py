@@ -5,13 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import CALLER, Known
 
 router = APIRouter(tags=["access"])
 
 
-@router.get("/access", operation_id="get_access", summary="How to sign in, and as whom", **schemas.ACCESS)
+@router.get("/access", operation_id="get_access", summary="How to sign in, and as whom", **operations.ACCESS)
 async def get_access(request: Request, svc: Known) -> Response:
     """Open to everybody, for pages that have no credential yet. `caller` is null without a valid one."""
     settings = svc.settings

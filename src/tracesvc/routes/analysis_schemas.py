@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from tracesvc.lines import JsonValue
-from tracesvc.routes.schemas import problems
+from tracesvc.routes.operations import problems
 
 
 class AnalysisFilters(BaseModel):

@@ -9,17 +9,17 @@ from fastapi.responses import JSONResponse, Response
 
 from tracesvc.catalogue.model import Column
 from tracesvc.query import MAX_ID_CHARACTERS, MSD
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Svc
 
 router = APIRouter(tags=["catalogue"])
 
 
 @router.get(
-    "/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **schemas.CATALOGUE
+    "/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **operations.CATALOGUE
 )
 async def get_catalogue(svc: Svc) -> Response:
-    """Profiles with their default domains, domains with columns and types, and the limits in force."""
+    """Profiles with their default domains, domains with columns, workcentre groups, limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {
         name: {"domains": list(catalogue.domains_of(name, {}))}
@@ -51,8 +51,15 @@ async def get_catalogue(svc: Svc) -> Response:
         "job_timeout_seconds": settings.trace_job_timeout_seconds,
         "job_max_result_bytes": settings.trace_job_max_result_bytes,
         "page_limit": 50_000,
+        "page_max_memory_bytes": settings.trace_page_max_memory_bytes,
     }
-    return JSONResponse({"profiles": profiles, "domains": domains, "limits": limits})
+    groups = [
+        {"group": group.name, "order": group.order}
+        for group in sorted(svc.catalogue.groups, key=lambda group: group.order)
+    ]
+    return JSONResponse(
+        {"profiles": profiles, "domains": domains, "workcentre_groups": groups, "limits": limits}
+    )
 
 
 def _column(column: Column) -> dict[str, Any]:

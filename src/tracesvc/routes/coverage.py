@@ -13,7 +13,7 @@ from tracesvc.results.coverage import Of, count_containers, coverage_page
 from tracesvc.results.legacy_job import legacy_stream
 from tracesvc.results.pages import PageRequest, page_head
 from tracesvc.results.status import JobStatus
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc
 from tracesvc.routes.jobs import find_job
 from tracesvc.routes.stream import chosen_domains
@@ -25,7 +25,7 @@ router = APIRouter(tags=["results"])
     "/job/{job_id}/coverage",
     operation_id="get_coverage",
     summary="Containers with records, without, failed",
-    **schemas.COVERAGE,
+    **operations.COVERAGE,
 )
 async def get_coverage(
     job_id: str,

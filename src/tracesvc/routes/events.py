@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from tracesvc.query import Admission, TraceQuery, admit, parse_query
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc, read_json_body
 from tracesvc.routes.media import JSON, NDJSON, choose, document_response, guarded, stream_response
 from tracesvc.routes.submission import answer_with_job, prefers_async
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["trace"])
 
 
-@router.post("/events", operation_id="submit_trace", summary="Run a trace", **schemas.EVENTS)
+@router.post("/events", operation_id="submit_trace", summary="Run a trace", **operations.EVENTS)
 async def submit_trace(request: Request, svc: Svc) -> Response:
     """Answered at once (200) when small, as a job (202) when large."""
     begun = time.monotonic()

@@ -13,7 +13,7 @@ from tracesvc.files.order import MEDIA_TYPES, FileFormat
 from tracesvc.results.export import Export, ExportRequest, export_parts, plan_export
 from tracesvc.results.lifetime import prolong
 from tracesvc.results.status import JobStatus
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Svc
 from tracesvc.routes.jobs import find_job
 from tracesvc.routes.media import Streamed
@@ -38,7 +38,7 @@ EXPORT: dict[str, Any] = {
                 },
             },
         },
-        **schemas.problems(404, 409, 422, 429, 500, 503),
+        **operations.problems(404, 409, 422, 429, 500, 503),
     },
 }
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from tracesvc.errors import JobNotFound, QueueUnavailable
 from tracesvc.results.legacy_job import legacy_status
 from tracesvc.results.status import JobStatus
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc
 
 router = APIRouter(tags=["jobs"])
@@ -21,7 +21,7 @@ CANCEL_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 
 
-@router.get("/jobs", operation_id="list_jobs", summary="List jobs", **schemas.JOBS)
+@router.get("/jobs", operation_id="list_jobs", summary="List jobs", **operations.JOBS)
 async def list_jobs(svc: Svc, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> Response:
     """The caller's jobs, newest first; an operator's list has everybody's."""
     if not await svc.redis_answers():
@@ -33,7 +33,7 @@ async def list_jobs(svc: Svc, limit: Annotated[int, Query(ge=1, le=100)] = 20) -
     return JSONResponse({"jobs": [status.document(waiting.get(status.job_id, 0)) for status in found]})
 
 
-@router.get("/job/{job_id}", operation_id="get_job", summary="Status and progress", **schemas.STATUS)
+@router.get("/job/{job_id}", operation_id="get_job", summary="Status and progress", **operations.STATUS)
 async def get_job(job_id: str, svc: Svc, wait: Annotated[float, Query(ge=0, le=30)] = 0) -> Response:
     """The job's status; `wait` holds the answer until something changes, or so many seconds."""
     status = await find_job(svc, job_id)
@@ -46,7 +46,7 @@ async def get_job(job_id: str, svc: Svc, wait: Annotated[float, Query(ge=0, le=3
     return JSONResponse(status.document((await _waiting(svc, [status])).get(job_id, 0)))
 
 
-@router.delete("/job/{job_id}", operation_id="cancel_job", summary="Cancel and free", **schemas.DELETE)
+@router.delete("/job/{job_id}", operation_id="cancel_job", summary="Cancel and free", **operations.DELETE)
 async def cancel_job(job_id: str, svc: Svc) -> Response:
     """Cancel the job if it still runs, and free its result. Answers once nothing runs, or 202 after 5 s."""
     status = await find_job(svc, job_id)

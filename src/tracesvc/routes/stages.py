@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from tracesvc.query import Admission, StageQuery
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc, read_json_body
 from tracesvc.routes.media import JSON, Streamed, choose
 from tracesvc.routes.submission import answer_with_job, prefers_async
@@ -18,7 +18,7 @@ router = APIRouter(tags=["stages"])
 
 
 @router.post(
-    "/seed-resolve", operation_id="resolve_seeds", summary="From names to containers", **schemas.SEEDS
+    "/seed-resolve", operation_id="resolve_seeds", summary="From names to containers", **operations.SEEDS
 )
 async def resolve_seeds(request: Request, svc: Svc) -> Response:
     """Stage 1: the containers that names of lots, wafers, orders, or a range of days, stand for."""
@@ -29,7 +29,9 @@ async def resolve_seeds(request: Request, svc: Svc) -> Response:
     return await _answer(request, svc, query)
 
 
-@router.post("/lineage", operation_id="trace_lineage", summary="Ancestors or descendants", **schemas.LINEAGE)
+@router.post(
+    "/lineage", operation_id="trace_lineage", summary="Ancestors or descendants", **operations.LINEAGE
+)
 async def trace_lineage(request: Request, svc: Svc) -> Response:
     """Stage 2: everything upstream or downstream of the containers, through splits, merges and rework."""
     body = await read_json_body(request, svc.settings.trace_max_body_bytes)

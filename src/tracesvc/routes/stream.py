@@ -16,7 +16,7 @@ from tracesvc.results.pages import PageRequest, read_page
 from tracesvc.results.pieces import Pieces
 from tracesvc.results.reader import JobStream, check_cursor
 from tracesvc.results.status import JobStatus
-from tracesvc.routes import schemas
+from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc
 from tracesvc.routes.jobs import find_job
 from tracesvc.routes.media import JSON, NDJSON, ZSTD, choose, document_response, guarded, stream_response
@@ -27,7 +27,7 @@ Domains = Annotated[list[str] | None, Query(alias="domain", max_length=64)]
 
 
 @router.get(
-    "/job/{job_id}/stream", operation_id="stream_job", summary="The result as NDJSON", **schemas.STREAM
+    "/job/{job_id}/stream", operation_id="stream_job", summary="The result as NDJSON", **operations.STREAM
 )
 async def stream_job(
     request: Request,
@@ -54,7 +54,7 @@ async def stream_job(
 
 
 @router.get(
-    "/job/{job_id}/result", operation_id="get_result", summary="A page, or the whole", **schemas.RESULT
+    "/job/{job_id}/result", operation_id="get_result", summary="A page, or the whole", **operations.RESULT
 )
 async def get_result(
     job_id: str,

@@ -1,0 +1,5 @@
+import { expose } from 'comlink'
+
+import { Engine } from './engine'
+
+expose(new Engine())
