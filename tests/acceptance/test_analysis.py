@@ -92,7 +92,7 @@ async def test_a_job_is_analysed_from_what_it_left(api: httpx.AsyncClient, kept:
     assert forward == Reference(example_b()).answer()
 
 
-@pytest.mark.parametrize("seed", (5, 20))
+@pytest.mark.parametrize("seed", [5, 20])
 async def test_a_stored_analysis_equals_the_reference(api: httpx.AsyncClient, kept: Kept, seed: int) -> None:
     case = random_case(seed)
     job_id = await kept.finished(case)
