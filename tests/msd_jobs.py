@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from redis.asyncio import Redis
 
 from tests.msd_cases import CATALOGUE, GROUPS, table
@@ -104,3 +106,13 @@ def ids_of(case: Case) -> list[str]:
     """Every container of the case."""
     members = [row["CONTAINER_ID"] for row in case.members]
     return list(dict.fromkeys([*(row["CONTAINERID"] for row in case.lots), *members]))
+
+
+def analysis_processes(pid: int) -> list[psutil.Process]:
+    """The analysis processes below a process, those apart that have ended and are not waited for yet."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "tracesvc.aggregation" in child.cmdline():
+                found.append(child)
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +15,9 @@ from tracesvc.aggregation.detail import DetailPage
 from tracesvc.aggregation.detail_columns import COLUMNS
 from tracesvc.aggregation.filters import Filters
 from tracesvc.aggregation.scope import Scope
+from tracesvc.aggregation.shelf import spill_of
 from tracesvc.aggregation.statements import Row, rows
 from tracesvc.errors import InvalidParams
-
-
-def spill_of(path: Path) -> Path:
-    """The folder that this process spills to beside a file; another process has another."""
-    return path.with_name(f"{path.name}.{os.getpid()}.spill")
 
 
 def connect(path: Path, *, memory_mib: int, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:

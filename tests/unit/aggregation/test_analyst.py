@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from tests.msd_cases import example_a
-from tests.msd_jobs import Kept
+from tests.msd_jobs import Kept, analysis_processes
 from tests.support import StackCache, wait_until
 from tracesvc import analyst as module
 from tracesvc.aggregation.requests import Question
 from tracesvc.analyst import Analyst
-from tracesvc.errors import JobNotFound
+from tracesvc.errors import JobNotFound, QueueUnavailable, TraceError
 from tracesvc.settings import Settings, load_settings
 
 
@@ -47,8 +49,7 @@ async def analyst(settings: Settings) -> AsyncIterator[Analyst]:
 
 
 def processes() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [child for child in children if "tracesvc.aggregation" in child.cmdline()]
+    return analysis_processes(os.getpid())
 
 
 async def defects(analyst: Analyst, job_id: str) -> int:
@@ -91,4 +92,22 @@ async def test_a_process_that_nobody_asks_ends(
     assert await defects(analyst, job_id) == 105
     await wait_until(lambda: processes() == [], message="the process ends")
     assert await defects(analyst, job_id) == 105
+    await analyst.close()
+
+
+async def test_a_folder_that_cannot_be_written_is_named(
+    settings: Settings, analyst: Analyst, job_id: str
+) -> None:
+    (settings.trace_data_dir / "cache").write_text("no folder")
+    with pytest.raises(TraceError, match="TRACE_DATA_DIR"):
+        await analyst.ask(Question(job_id, "aggregate", {}))
+    (settings.trace_data_dir / "cache").unlink()
+    assert await defects(analyst, job_id) == 105
+
+
+async def test_redis_away_is_an_error_that_passes(settings: Settings) -> None:
+    away = settings.model_copy(update={"trace_redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    analyst = Analyst(away)
+    with pytest.raises(QueueUnavailable):
+        await analyst.ask(Question("trace-evt-any", "aggregate", {}))
     await analyst.close()
