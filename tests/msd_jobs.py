@@ -56,10 +56,10 @@ class Kept:
             domains=CATALOGUE.domains,
             defaults=CATALOGUE.domains_of,
         )
-        job_id, _ = await self.queue.submit(
+        submitted = await self.queue.submit(
             query, f"test-{secrets.token_hex(4)}", batch_size=7, fresh_seconds=60, renew=True
         )
-        job = self.keys.job(job_id)
+        job = self.keys.job(submitted.job_id)
         lease = await take_lease(
             self.redis, job, worker="test", seconds=60, ttl_seconds=600, bell=self.keys.bell
         )
