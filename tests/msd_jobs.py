@@ -109,9 +109,9 @@ def ids_of(case: Case) -> list[str]:
 
 
 def analysis_processes(pid: int) -> list[psutil.Process]:
-    """The analysis processes below a process, those apart that have ended and are not waited for yet."""
+    """The analysis processes of a process, those apart that have ended and are not waited for yet."""
     found = []
-    for child in psutil.Process(pid).children(recursive=True):
+    for child in psutil.Process(pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):
             if "tracesvc.aggregation" in child.cmdline():
                 found.append(child)
