@@ -31,7 +31,6 @@ INTERNAL: Final = Fault(
     code="INTERNAL_ERROR",
     message="The job broke off for a reason that stands in the worker's log, under its id.",
 )
-NO_QUESTION: Final = Fault(code=JobFailed.code, message="The job's question is gone from Redis. Ask again.")
 ALL_FAILED: Final = Fault(code=JobFailed.code, message="Every domain of the job failed; each says why.")
 
 
@@ -51,6 +50,8 @@ async def run_attempt(bench: Workbench, job_id: str) -> None:
         raise
     except (RedisError, OSError, LeaseLost, JobNotFound) as error:
         logger.warning("attempt %d broke off: %s", lease.attempt, _reason(error))
+    except Exception:
+        logger.exception("attempt %d broke off", lease.attempt)
     finally:
         await _let_go(bench, lease, stopping=stopping)
         give_memory_back()
@@ -96,32 +97,28 @@ async def _run_leased(bench: Workbench, lease: Lease) -> None:
 async def _clear_up(bench: Workbench, lease: Lease) -> None:
     """After the work: a cancelled job's keys go, an ended one stops counting against the limits."""
     status = await read_status(bench.redis, lease.keys)
-    if status.ended:
-        logger.info("%s, %d records in %.1f s", status.state, status.records, status.elapsed_seconds)
-        await bench.queue.settle(status.job_id, status.owner)
-    if status.state == "cancelled":
+    if status.state == "cancelled":  # who cancelled it has said so
+        logger.info("stopped; its %d records go", status.records)
         await bench.queue.forget(status)
+    elif status.ended:
+        how = f"failed ({status.error['code']})" if status.error else status.state
+        logger.info("%s, %d records in %.1f s", how, status.records, status.elapsed_seconds)
+        await bench.queue.settle(status.job_id, status.owner)
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
-    query = await bench.queue.load(status.job_id)
     sink = bench.sink(lease)
-    if query is None:
-        await sink.open(status.domains, status.cid_count)
-        await sink.end_job("failed", NO_QUESTION)
-        return
     outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
-    steps = Steps(bench, lease, status, query, outage.look)
+    steps = Steps(bench, lease, status, outage.look)
     deadline = _deadline(bench, status)
     error = await _outcome(bench, deadline, steps.before())
     status = await read_status(bench.redis, lease.keys)  # now it knows its containers
     await sink.open(status.domains, status.cid_count)
     try:
         if error is None:
-            error = await _outcome(
-                bench, deadline, run(_plan(bench, status, steps.query), bench.fetcher, sink)
-            )
+            plan = _plan(bench, status, steps.query)
+            error = await _outcome(bench, deadline, run(plan, bench.fetcher, sink))
         if error is None and _all_failed(sink):
             error = ALL_FAILED
         if error is None:
@@ -139,7 +136,7 @@ def _all_failed(sink: JobSink) -> bool:
 
 
 def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
-    """The domains that have not ended, over all containers."""
+    """What is left to do of the job's question."""
     settings = bench.settings
     return Plan(
         container_ids=query.container_ids,

@@ -16,7 +16,7 @@ async def answer_with_job(request: Request, svc: Service, query: TraceQuery, sta
     if query.stages[0] != "events":
         seconds.append(svc.settings.trace_stage_cache_seconds)
     try:
-        job_id, deduplicated = await svc.queue.submit(
+        job_id, deduplicated, state = await svc.queue.submit(
             query,
             ANYONE,
             batch_size=svc.settings.trace_stream_batch_size,
@@ -25,14 +25,13 @@ async def answer_with_job(request: Request, svc: Service, query: TraceQuery, sta
         )
     except OSError as error:
         raise QueueUnavailable("Redis was lost while the job was queued. Try again.") from error
-    status = await svc.status(job_id)
     base = f"/api/trace/job/{job_id}"
     answer = {
         "stage": stage,
         "async": True,
         "job_id": job_id,
-        "status": status.state,
-        "cid_count": status.cid_count,
+        "status": state,
+        "cid_count": query.cid_count,
         "deduplicated": deduplicated,
         "status_url": base,
         "stream_url": f"{base}/stream",
