@@ -11,9 +11,11 @@ import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Final
 
 from tracesvc.aggregation.requests import LENGTH_BYTES, WELL, Place, Question, raise_again, to_line
+from tracesvc.aggregation.shelf import Shelf
 from tracesvc.errors import TraceError
 from tracesvc.settings import Settings
 
@@ -34,6 +36,7 @@ class Analyst:
             max_bytes=settings.trace_aggregation_cache_max_bytes,
             memory_mib=settings.trace_aggregation_memory_mib,
         )
+        self._shelf = Shelf(Path(self._place.folder), self._place.max_bytes)
         self._turns = asyncio.Semaphore(settings.trace_aggregation_processes)
         self._idle: dict[Process, asyncio.TimerHandle] = {}
         self._all: set[Process] = set()
@@ -49,6 +52,10 @@ class Analyst:
         parts = self._parts(question)
         await anext(parts)
         return parts
+
+    def forget(self, job_id: str) -> None:
+        """The job was deleted: its file goes, on this machine now, on others when nobody uses it."""
+        self._shelf.drop(job_id)
 
     async def _parts(self, question: Question) -> AsyncGenerator[bytes, None]:
         async with self._turns:

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
 
     # The mid-section defect analysis
     trace_aggregation_memory_mib: int = Field(
-        256, ge=64, description="MiB: memory limit of an analysis; what is more goes to disk"
+        256, ge=128, description="MiB: memory limit of an analysis; what is more goes to disk"
     )
     trace_aggregation_processes: Count = Field(
         2, description="processes that answer analyses, per API or worker process; others wait"

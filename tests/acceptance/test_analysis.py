@@ -16,7 +16,7 @@ import pytest
 import redis.asyncio
 
 from tests.msd_cases import example_a, example_b, random_case
-from tests.msd_jobs import Kept
+from tests.msd_jobs import Kept, analysis_processes
 from tests.msd_reference import Reference, Row
 from tests.problems import assert_problem
 from tests.support import Plant, Stack, wait_until
@@ -80,8 +80,7 @@ def files_of(stack: Stack) -> list[Path]:
 
 def processes_of(stack: Stack) -> list[psutil.Process]:
     """The analysis processes of all API processes."""
-    children = [child for part in stack.apis for child in psutil.Process(part.pid).children(recursive=True)]
-    return [child for child in children if "tracesvc.aggregation" in child.cmdline()]
+    return [process for part in stack.apis for process in analysis_processes(part.pid)]
 
 
 async def test_a_job_is_analysed_from_what_it_left(api: httpx.AsyncClient, kept: Kept) -> None:
@@ -250,7 +249,7 @@ async def test_a_job_without_an_analysis_says_so(api: httpx.AsyncClient, kept: K
     assert_problem(await api.post(path_of("trace-evt-none"), json={}), 404, "JOB_NOT_FOUND")
 
 
-async def test_a_deleted_job_is_gone_with_its_inputs(
+async def test_a_deleted_job_is_gone_with_its_inputs_and_its_file(
     stack: Stack, api: httpx.AsyncClient, kept: Kept, store: redis.asyncio.Redis
 ) -> None:
     job_id = await kept.finished(example_a())
@@ -258,6 +257,7 @@ async def test_a_deleted_job_is_gone_with_its_inputs(
     assert (await api.delete(f"/api/trace/job/{job_id}")).status_code == httpx.codes.OK
     assert_problem(await api.post(path_of(job_id), json={}), 404, "JOB_NOT_FOUND")
     assert [key async for key in store.scan_iter(stack.key(job_id, "*"))] == []
+    assert job_id not in {path.stem for path in files_of(stack)}
 
 
 @pytest.mark.parametrize(

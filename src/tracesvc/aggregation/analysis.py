@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,13 +15,9 @@ from tracesvc.aggregation.detail import DetailPage
 from tracesvc.aggregation.detail_columns import COLUMNS
 from tracesvc.aggregation.filters import Filters
 from tracesvc.aggregation.scope import Scope
-from tracesvc.aggregation.statements import rows
+from tracesvc.aggregation.shelf import spill_of
+from tracesvc.aggregation.statements import Row, rows
 from tracesvc.errors import InvalidParams
-
-
-def spill_of(path: Path) -> Path:
-    """The folder that this process spills to beside a file; another process has another."""
-    return path.with_name(f"{path.name}.{os.getpid()}.spill")
 
 
 def connect(path: Path, *, memory_mib: int, threads: int, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -90,12 +85,8 @@ class Analysis:
 
     def detail(self, filters: Filters, ask: DetailPage) -> dict[str, Any]:
         """A page of the rows behind the charts. Raises `InvalidParams` for a column that there is not."""
-        direction = self.scope.direction
-        if ask.sort not in COLUMNS[direction]:
-            raise InvalidParams(f"sort: the rows have the columns {', '.join(COLUMNS[direction])}")
-        bound = self._choose(filters)
-        total = detail.count(self._con, direction, bound)
-        data = detail.page(self._con, direction, bound, ask, self.domains_complete)
+        data = [row for rows in self.detail_rows(filters, ask) for row in rows]
+        total = detail.count(self._con, self.scope.direction, self._choose(filters))
         end = ask.offset + len(data)
         return {
             "offset": ask.offset,
@@ -107,6 +98,13 @@ class Analysis:
             "order": ask.order,
             "data": data,
         }
+
+    def detail_rows(self, filters: Filters, ask: DetailPage) -> Iterator[list[Row]]:
+        """The same rows, some thousands at a time; ask nothing else before the last."""
+        direction = self.scope.direction
+        if ask.sort not in COLUMNS[direction]:
+            raise InvalidParams(f"sort: the rows have the columns {', '.join(COLUMNS[direction])}")
+        return detail.pages(self._con, direction, self._choose(filters), ask, self.domains_complete)
 
     def _choose(self, filters: Filters) -> Mapping[str, object]:
         """Make the cohort; the filters as binds, None for all."""

@@ -40,7 +40,7 @@ def aggregate(
             "affected_machine_count": given(HISTORY, lambda: _affected(machines or [])),
         },
         "charts": {
-            "by_machine": given(HISTORY, lambda: chart(con, "machine")),
+            "by_machine": given(HISTORY, lambda: chart(con, "machine", found=machines)),
             "by_material": given(MATERIALS, lambda: chart(con, "material")),
             "by_wafer_root": chart(con, "wafer_root"),
             "by_loss_reason": to_bars(reasons, input_qty=totals["input"]),

@@ -16,25 +16,31 @@ Bar = dict[str, Any]
 TOP: Final = 10
 REST: Final = "其他"
 ALL: Final = 2**31
-_MEASURES: Final = ("bar", "lot_count", "input", "defects", "bars")
+_MEASURES: Final = {"name", "bar", "lot_count", "input", "defects", "bar_count", "rest_count"}
 
 
 def chart(
-    con: duckdb.DuckDBPyConnection, dimension: str, *, downstream: bool = False, most: int = TOP
+    con: duckdb.DuckDBPyConnection,
+    dimension: str,
+    *,
+    downstream: bool = False,
+    most: int = TOP,
+    found: Sequence[Row] | None = None,
 ) -> list[Bar]:
     """The `most` largest bars of a dimension, and the rest of them as one.
 
     Dimensions are tables that the file was sealed with; a `downstream` one counts records by container.
+    `found`: all bars of the dimension, when they are known already.
     """
     prefix = "downstream_" if downstream else ""
-    found = rows(con, f"{prefix}bars", {"most": most}, dimension=dimension)
-    if len(found) == most:
-        shown = [row["bar"] for row in found]
-        rest = rows(con, f"{prefix}rest", {"shown": shown}, dimension=dimension)[0]
-        if rest["bars"]:
-            keys = dict.fromkeys(_keys(found[0]))
-            found.append({**keys, "name": REST, **rest})
-    return to_bars(found)
+    if found is None:
+        found = rows(con, f"{prefix}bars", {"most": most}, dimension=dimension)
+    shown = list(found[:most])
+    if shown and shown[0]["bar_count"] > len(shown):
+        (rest,) = rows(con, f"{prefix}rest", {"shown": [row["bar"] for row in shown]}, dimension=dimension)
+        count = shown[0]["bar_count"] - len(shown)
+        shown.append({**dict.fromkeys(_keys(shown[0])), "name": REST, **rest, "rest_count": count})
+    return to_bars(shown)
 
 
 def to_bars(found: Sequence[Row], *, input_qty: Decimal | None = None) -> list[Bar]:
@@ -53,11 +59,11 @@ def to_bars(found: Sequence[Row], *, input_qty: Decimal | None = None) -> list[B
             "lot_count": row["lot_count"],
             "cumulative_pct": percent(running, listed, SHARE_DIGITS),
         }
-        if "bars" in row:
-            bar["rest_count"] = row["bars"]
+        if "rest_count" in row:
+            bar["rest_count"] = row["rest_count"]
         bars.append(bar)
     return bars
 
 
 def _keys(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name not in {"name", *_MEASURES}}
+    return {name: value for name, value in row.items() if name not in _MEASURES}

@@ -38,8 +38,9 @@ from tracesvc.telemetry import current_job, set_up_logging
 logger = logging.getLogger(__name__)
 
 REDIS_SECONDS: Final = 15.0
-TOO_LARGE: Final = (
-    "The analysis found no room: not enough memory (TRACE_AGGREGATION_MEMORY_MIB) or disk (TRACE_DATA_DIR)."
+NO_ROOM: Final = (
+    "The analysis found no room: TRACE_AGGREGATION_MEMORY_MIB is too little for it, or the disk under "
+    "TRACE_DATA_DIR is full or cannot be written."
 )
 
 
@@ -82,7 +83,7 @@ class Desk:
             first = next(body)
         except TraceError as error:
             yield failure(error)
-        except (RedisError, OSError) as error:
+        except (RedisError, ConnectionError, TimeoutError) as error:
             logger.warning("an analysis was not read: %s", type(error).__name__)
             yield failure(QueueUnavailable("Redis was lost while the analysis was read. Try again."))
         except Exception:
@@ -104,10 +105,12 @@ class Desk:
                 yield _json({"job_id": question.job_id, "complete": True, **page})
             else:
                 yield _json(analysis.aggregate(filters))
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+        except (RedisError, ConnectionError, TimeoutError):
+            raise
+        except (duckdb.OutOfMemoryException, duckdb.IOException, OSError) as error:
             logger.exception("an analysis found no room")
             self._close()
-            raise TraceError(TOO_LARGE) from error
+            raise TraceError(NO_ROOM) from error
 
     def _analysis(self, job_id: str) -> Analysis:
         if self._open is not None and self._open[0] == job_id and self._shelf.find(job_id):
@@ -118,7 +121,7 @@ class Desk:
             with contextlib.suppress(duckdb.Error):
                 return self._opened(job_id, path)
             logger.warning("the analysis file cannot be read: it is made again")
-            self._shelf.drop(path)
+            self._shelf.drop(job_id)
         asyncio.run(self._make(job_id))
         path = self._shelf.find(job_id)
         assert path is not None, "it was just made"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,10 +10,11 @@ from typing import Final, Literal
 
 import duckdb
 
+from tracesvc.aggregation.bars import ALL
 from tracesvc.aggregation.detail_columns import COLUMNS
 from tracesvc.aggregation.numbers import percent, quantity
 from tracesvc.aggregation.scope import Direction
-from tracesvc.aggregation.statements import Row, rows
+from tracesvc.aggregation.statements import Row, rows, stream
 
 Order = Literal["asc", "desc"]
 
@@ -28,7 +29,7 @@ class DetailPage:
     """Rows [offset, offset + limit) in the order of one column, ties by lot name and loss reason."""
 
     offset: int = 0
-    limit: int = 100
+    limit: int = ALL
     sort: str = "container_name"
     order: Order = "asc"
 
@@ -39,23 +40,23 @@ def count(con: duckdb.DuckDBPyConnection, direction: Direction, bound: Mapping[s
     return int(found["total"])
 
 
-def page(
+def pages(
     con: duckdb.DuckDBPyConnection,
     direction: Direction,
     bound: Mapping[str, object],
     ask: DetailPage,
     complete: Mapping[str, bool],
-) -> list[Row]:
-    """The rows of a page, each with `COLUMNS[direction]`."""
-    params = {**_reasons(direction, bound), "limit": ask.limit, "offset": ask.offset}
-    sort = _RATES.get(ask.sort, f'"{ask.sort}"')
+) -> Iterator[list[Row]]:
+    """The rows of a page, some thousands at a time, each with `COLUMNS[direction]`."""
     assert ask.sort in COLUMNS[direction]
     assert ask.order in {"asc", "desc"}
-    found = rows(con, f"{direction}_detail", params, sort=sort, order=ask.order)
+    params = {**_reasons(direction, bound), "limit": ask.limit, "offset": ask.offset}
+    sort = _RATES.get(ask.sort, f'"{ask.sort}"')
     whole = all(complete.values())
-    for row in found:
-        row.update(_forward(row, whole=whole) if direction == "forward" else _backward(row))
-    return [{name: row[name] for name in COLUMNS[direction]} for row in found]
+    for found in stream(con, f"{direction}_detail", params, sort=sort, order=ask.order):
+        for row in found:
+            row.update(_forward(row, whole=whole) if direction == "forward" else _backward(row))
+        yield [{name: row[name] for name in COLUMNS[direction]} for row in found]
 
 
 def _backward(row: Row) -> Row:

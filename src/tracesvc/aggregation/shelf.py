@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracesvc.aggregation.analysis import spill_of
-
 SUFFIX: Final = ".duckdb"
 # What a process that was killed left half made.
 LEFTOVER_SECONDS: Final = 3600
 # No result lives that long.
 UNUSED_SECONDS: Final = 86_400
+
+
+def spill_of(path: Path) -> Path:
+    """The folder that this process spills to beside a file; another process has another."""
+    return path.with_name(f"{path.name}.{os.getpid()}.spill")
 
 
 class Shelf:
@@ -57,9 +60,9 @@ class Shelf:
                 _remove(draft)
             self._make_room(path)
 
-    def drop(self, path: Path) -> None:
-        """Remove a file that turned out to be unreadable."""
-        _remove(path)
+    def drop(self, job_id: str) -> None:
+        """Remove the job's file: it turned out to be unreadable, or the job is gone."""
+        _remove(self._path(job_id))
 
     def _path(self, job_id: str) -> Path:
         assert "/" not in job_id, "a job id is no path"

@@ -57,11 +57,13 @@ FROM (
         AND d.equipment_id IS NOT DISTINCT FROM u.equipment_id
 )
 JOIN member USING (node);
-CREATE VIEW machine AS SELECT * EXCLUDE (workcenter) FROM any_machine WHERE workcenter_group IS NOT NULL;
-CREATE VIEW machine_lot AS SELECT * FROM any_machine_lot SEMI JOIN machine USING (bar);
-CREATE VIEW unclassified AS SELECT * EXCLUDE (workcenter_group) FROM any_machine WHERE workcenter_group IS NULL;
-CREATE VIEW unclassified_lot AS SELECT * FROM any_machine_lot SEMI JOIN unclassified USING (bar);
+CREATE TABLE machine AS SELECT * EXCLUDE (workcenter) FROM any_machine WHERE workcenter_group IS NOT NULL;
+CREATE TABLE machine_lot AS SELECT * FROM any_machine_lot SEMI JOIN machine USING (bar);
+CREATE TABLE unclassified AS SELECT * EXCLUDE (workcenter_group) FROM any_machine WHERE workcenter_group IS NULL;
+CREATE TABLE unclassified_lot AS SELECT * FROM any_machine_lot SEMI JOIN unclassified USING (bar);
 DROP TABLE upstream;
+DROP TABLE any_machine;
+DROP TABLE any_machine_lot;
 
 -- Materials that went into a lot or its ancestors, wherever on the route, by (part, lot).
 CREATE TABLE material AS

@@ -37,13 +37,16 @@ FROM downstream AS r JOIN any_station AS d
     AND d.workcenter IS NOT DISTINCT FROM r.workcenter
 GROUP BY ALL;
 CREATE TABLE any_station_lot AS SELECT DISTINCT bar, lot_no FROM any_station_node JOIN member USING (node);
-CREATE VIEW station AS SELECT * EXCLUDE (workcenter) FROM any_station WHERE workcenter_group IS NOT NULL;
-CREATE VIEW station_lot AS SELECT * FROM any_station_lot SEMI JOIN station USING (bar);
-CREATE VIEW station_node AS SELECT * FROM any_station_node SEMI JOIN station USING (bar);
-CREATE VIEW unclassified AS
+CREATE TABLE station AS SELECT * EXCLUDE (workcenter) FROM any_station WHERE workcenter_group IS NOT NULL;
+CREATE TABLE station_lot AS SELECT * FROM any_station_lot SEMI JOIN station USING (bar);
+CREATE TABLE station_node AS SELECT * FROM any_station_node SEMI JOIN station USING (bar);
+CREATE TABLE unclassified AS
 SELECT * EXCLUDE (workcenter_group) FROM any_station WHERE workcenter_group IS NULL;
-CREATE VIEW unclassified_lot AS SELECT * FROM any_station_lot SEMI JOIN unclassified USING (bar);
-CREATE VIEW unclassified_node AS SELECT * FROM any_station_node SEMI JOIN unclassified USING (bar);
+CREATE TABLE unclassified_lot AS SELECT * FROM any_station_lot SEMI JOIN unclassified USING (bar);
+CREATE TABLE unclassified_node AS SELECT * FROM any_station_node SEMI JOIN unclassified USING (bar);
+DROP TABLE any_station;
+DROP TABLE any_station_lot;
+DROP TABLE any_station_node;
 
 CREATE TABLE machine AS
 SELECT row_number() OVER (ORDER BY name, workcenter_group, equipment_name NULLS LAST)::INTEGER AS bar, *
