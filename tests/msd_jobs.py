@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 from redis.asyncio import Redis
 
 from tests.msd_cases import CATALOGUE, GROUPS, table
@@ -57,8 +59,7 @@ class Kept:
         submitted = await self.queue.submit(
             query, f"test-{secrets.token_hex(4)}", batch_size=7, fresh_seconds=60, renew=True
         )
-        job_id = submitted.job_id
-        job = self.keys.job(job_id)
+        job = self.keys.job(submitted.job_id)
         lease = await take_lease(
             self.redis, job, worker="test", seconds=60, ttl_seconds=600, bell=self.keys.bell
         )
@@ -105,3 +106,13 @@ def ids_of(case: Case) -> list[str]:
     """Every container of the case."""
     members = [row["CONTAINER_ID"] for row in case.members]
     return list(dict.fromkeys([*(row["CONTAINERID"] for row in case.lots), *members]))
+
+
+def analysis_processes(pid: int) -> list[psutil.Process]:
+    """The analysis processes of a process, those apart that have ended and are not waited for yet."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "tracesvc.aggregation" in child.cmdline():
+                found.append(child)
+    return found

@@ -9,6 +9,8 @@ The package in the order of a request; a file is one noun:
     app              the HTTP application put together
     routes/          one screen each: parse, authorise, call, render
     query            the validated question, its digest, whether it is answered at once or as a job
+    params           parts of the question: ids, seeds, what an analysis is asked for
+    stage_query      the questions of stages 1 and 2 by themselves
     queue            the client's side of the queue: enqueue, cancel, single flight
     worker           the worker put together: its clients, and arq's loop
     attempt, reaper  one attempt at a job under its lease; jobs that nobody works on any more
@@ -18,6 +20,12 @@ The package in the order of a request; a file is one noun:
     runner           a trace, unit by unit, from a source into a sink
     unit             the grain of it: fetched, tried again, halved, committed
     slots            how many statements run at once, over all processes
+    steps            what a job does before and after its events: seeds, lineage, the analysis
+    stages_at_once, analysis_at_once   stages 1 and 2, and the analysis, in their own response
+    seeds, detection names, or a station and its days, into containers
+    lineage/         what containers came from, or what became of them
+    statements       the statements of the stages: in slots, tried again, halved
+    scratch          a temporary database for what a stage must hold
     fetch            container ids and a domain into Arrow batches, or rows by container
     matching         whole ids in comma lists, for the domain that has no index on containers
     catalogue/       profiles, domains, workcentre groups, and their SQL

@@ -12,13 +12,15 @@ from redis.exceptions import RedisError
 
 from tracesvc import __version__
 from tracesvc.access import Door, open_door
+from tracesvc.analysis_at_once import Analysed
 from tracesvc.analyst import Analyst
-from tracesvc.at_once import AtOnce
+from tracesvc.at_once import Answer, AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
 from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
+from tracesvc.query import TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.rates import RateLimits
 from tracesvc.results.answers import AnswerCache
@@ -46,6 +48,7 @@ from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
 from tracesvc.sources import Source, open_source
 from tracesvc.stages_at_once import StagesAtOnce
+from tracesvc.statements import Statements
 from tracesvc.telemetry import set_up_logging
 
 PREFIX = "/api/trace"
@@ -92,6 +95,10 @@ async def _lifespan(
     bell = Bell(redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
     local = LocalSlots(settings.trace_db_local_max_concurrent)
+    statements = (
+        open_statements(settings, source, catalogue, slots),
+        open_statements(settings, source, catalogue, local),
+    )
     analyst = Analyst(settings)
     app.state.service = Service(
         settings=settings,
@@ -100,8 +107,8 @@ async def _lifespan(
         keys=keys,
         bell=bell,
         queue=JobQueue(redis, keys, queue_limits(settings)),
-        at_once=_at_once(settings, source, catalogue, redis, slots, local),
-        stages=_stages(settings, source, catalogue, redis, slots, local),
+        at_once=_at_once(settings, source, catalogue, redis, slots, local, statements),
+        stages=_stages(settings, redis, slots, statements),
         analyst=analyst,
         slots=slots,
         exports=asyncio.Semaphore(settings.trace_export_max_concurrent),
@@ -129,29 +136,20 @@ def _at_once(
     redis: Redis,
     slots: SharedSlots,
     local: LocalSlots,
+    statements: tuple[Statements, Statements],
 ) -> AtOnce:
     shared = open_fetcher(settings, source, catalogue, redis, slots)
     alone = open_fetcher(settings, source, catalogue, None, local)
-    return AtOnce(settings, catalogue, shared, alone, slots.wait_for_turn)
+
+    def analyse(answer: Answer, query: TraceQuery, redis_answers: bool) -> Analysed:  # noqa: FBT001 - a callback
+        return Analysed(answer, query, statements[0 if redis_answers else 1], settings)
+
+    return AtOnce(settings, catalogue, shared, alone, slots.wait_for_turn, analyse)
 
 
 def _stages(
-    settings: Settings,
-    source: Source,
-    catalogue: Catalogue,
-    redis: Redis,
-    slots: SharedSlots,
-    local: LocalSlots,
+    settings: Settings, redis: Redis, slots: SharedSlots, statements: tuple[Statements, Statements]
 ) -> StagesAtOnce:
-    return StagesAtOnce(
-        settings,
-        open_statements(settings, source, catalogue, slots),
-        open_statements(settings, source, catalogue, local),
-        AnswerCache(
-            redis,
-            Keys(settings.trace_redis_prefix),
-            settings.trace_event_cache_max_bytes,
-            settings.trace_stage_cache_seconds,
-        ),
-        slots.wait_for_turn,
-    )
+    keys = Keys(settings.trace_redis_prefix)
+    room, seconds = settings.trace_event_cache_max_bytes, settings.trace_stage_cache_seconds
+    return StagesAtOnce(settings, *statements, AnswerCache(redis, keys, room, seconds), slots.wait_for_turn)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from tracesvc import clock
+from tracesvc.analysis_at_once import Analysed
 from tracesvc.audit import audit_answer
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import TraceError
@@ -22,6 +23,8 @@ from tracesvc.runner import Plan, run
 from tracesvc.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+Analyse = Callable[["Answer", TraceQuery, bool], Analysed]
 
 INTERNAL: Final = {"code": "INTERNAL_ERROR", "message": "The trace broke off. The log says why; try again."}
 # Somebody waits for the answer; jobs have more.
@@ -43,16 +46,27 @@ class AtOnce:
         shared: EventFetcher,
         alone: EventFetcher,
         wait_for_turn: Callable[[float], Awaitable[None]],
+        analyse: Analyse,
     ) -> None:
-        """`wait_for_turn` returns when a database slot was free, or raises `SourceUnavailable`."""
+        """`wait_for_turn` returns when a database slot was free, or raises `SourceUnavailable`.
+
+        `analyse` puts the aggregation into the pieces of a trace that has one.
+        """
+        self._analyse = analyse
         self._settings = settings
         self._catalogue = catalogue
         self._shared = shared
         self._alone = alone
         self._wait_for_turn = wait_for_turn
 
-    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Answer:
+    async def answer(self, query: TraceQuery, *, redis_answers: bool) -> Answer | Analysed:
         """The trace's pieces, once its first unit is there; raises when the source can answer no domain."""
+        answer = await self._answer(query, redis_answers=redis_answers)
+        known = "detection/lots_of" in self._catalogue.stages
+        analyses = known and "aggregation" in query.stages
+        return self._analyse(answer, query, redis_answers) if analyses else answer
+
+    async def _answer(self, query: TraceQuery, *, redis_answers: bool) -> Answer:
         fetcher = self._shared if redis_answers else self._alone
         if redis_answers:
             await self._wait_for_turn(self._settings.trace_db_slot_wait_seconds)

@@ -32,7 +32,6 @@ INTERNAL: Final = Fault(
     code="INTERNAL_ERROR",
     message="The job broke off for a reason that stands in the worker's log, under its id.",
 )
-NO_QUESTION: Final = "The job's question is gone from Redis. Ask again."
 ALL_FAILED: Final = Fault(code=JobFailed.code, message="Every domain of the job failed; each says why.")
 
 
@@ -111,36 +110,27 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:
-    deadline = _deadline(bench, await read_status(bench.redis, lease.keys))
-    steps: list[Steps] = []
-    error = await _outcome(bench, deadline, _begin(bench, lease, steps))
-    status = await read_status(bench.redis, lease.keys)  # now it knows its containers
+    status = await read_status(bench.redis, lease.keys)
     sink = bench.sink(lease)
+    outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
+    steps = Steps(bench, lease, status, outage.look)
+    deadline = _deadline(bench, status)
+    error = await _outcome(bench, deadline, steps.before())
+    status = await read_status(bench.redis, lease.keys)  # now it knows its containers
     await sink.open(status.domains, status.cid_count)
     try:
         if error is None:
-            trace = run(_plan(bench, status, steps[0].query), bench.fetcher, sink)
-            error = await _outcome(bench, deadline, trace)
+            plan = _plan(bench, status, steps.query)
+            error = await _outcome(bench, deadline, run(plan, bench.fetcher, sink))
         if error is None and _all_failed(sink):
             error = ALL_FAILED
         if error is None:
-            error = await _outcome(bench, deadline, steps[0].after())
+            error = await _outcome(bench, deadline, steps.after())
     finally:
         for domain in sink.tallies:
             with contextlib.suppress(RedisError, OSError):
                 await sink.drop(domain)
     await sink.end_job("finished" if error is None else "failed", error)
-
-
-async def _begin(bench: Workbench, lease: Lease, steps: list[Steps]) -> None:
-    """Load the question and do what comes before its events; the steps stand in `steps` then."""
-    status = await read_status(bench.redis, lease.keys)
-    query = await bench.queue.load(status.job_id)
-    if query is None:
-        raise JobFailed(NO_QUESTION)
-    outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
-    steps.append(Steps(bench, lease, status, query, outage.look))
-    await steps[0].before()
 
 
 def _all_failed(sink: JobSink) -> bool:
@@ -149,7 +139,7 @@ def _all_failed(sink: JobSink) -> bool:
 
 
 def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
-    """The domains that have not ended, over all containers."""
+    """What is left to do of the job's question."""
     settings = bench.settings
     return Plan(
         container_ids=query.container_ids,

@@ -17,6 +17,7 @@ from tracesvc.aggregation.filters import Filters
 from tracesvc.aggregation.loading import about
 from tracesvc.aggregation.requests import Question
 from tracesvc.detection import Detection, DetectionScope, read_detection
+from tracesvc.errors import JobFailed
 from tracesvc.lineage.answer import lineage_of
 from tracesvc.lineage.told import told_members, told_roots
 from tracesvc.query import TraceQuery
@@ -32,14 +33,16 @@ from tracesvc.workbench import Workbench
 DETECTION: Final = ("lots", "rejects", "workflows", "families")
 
 
+NO_QUESTION: Final = "The job's question is gone from Redis. Ask again."
+
+
 class Steps:
     """The steps of one attempt at a job; `query` is the question with what is known by now."""
 
-    def __init__(
-        self, bench: Workbench, lease: Lease, status: JobStatus, query: TraceQuery, look: Look
-    ) -> None:
+    query: TraceQuery
+
+    def __init__(self, bench: Workbench, lease: Lease, status: JobStatus, look: Look) -> None:
         """`look` waits for a source that is away."""
-        self.query = query
         self._bench = bench
         self._lease = lease
         self._status = status
@@ -50,6 +53,10 @@ class Steps:
 
     async def before(self) -> None:
         """Everything up to the events: afterwards `query` has its containers."""
+        query = await self._bench.queue.load(self._status.job_id)
+        if query is None:
+            raise JobFailed(NO_QUESTION)
+        self.query = query
         stages = self._status.stages
         if "seed-resolve" in stages and not is_committed(self._status, "seeds"):
             await self._resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -278,8 +279,8 @@ async def test_an_analysis_in_one_call_ends_with_its_aggregation(
     )
 
 
-async def test_an_analysis_of_known_containers_takes_the_client_s_lineage(
-    api: httpx.AsyncClient,
+async def test_an_analysis_of_known_containers_takes_the_client_s_lineage_with_workers_and_without(
+    api: httpx.AsyncClient, jobless: Stack
 ) -> None:
     params = {**MONTHS, "direction": "backward"}
     _, whole = await as_job(api, EVENTS, {"profile": MSD, "params": params})
@@ -296,6 +297,13 @@ async def test_an_analysis_of_known_containers_takes_the_client_s_lineage(
     _, mine = await as_job(api, EVENTS, body)
     assert list(mine.extras) == ["aggregation"]
     assert mine.extras["aggregation"] == whole.extras["aggregation"]
+    async with jobless.client() as alone:
+        lines = await alone.post(EVENTS, json=body, headers={"Accept": "application/x-ndjson"})
+        assert check_stream(lines.content).extras["aggregation"] == whole.extras["aggregation"]
+        document = (await alone.post(EVENTS, json=body)).json()
+    assert document["aggregation"]["kpi"] == json.loads(
+        json.dumps(whole.extras["aggregation"]["kpi"], default=float)
+    )
 
 
 async def test_seeds_that_are_not_found_are_a_complete_trace_of_nothing(api: httpx.AsyncClient) -> None:
