@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from tracesvc.query import MAX_ID_CHARACTERS, MSD
+from tracesvc.params import EVERY_TYPE, MAX_DAYS, MAX_ID_CHARACTERS, MAX_PATTERNS, MSD, RESOLVE_TYPES
 from tracesvc.routes import schemas
 from tracesvc.routes.deps import Svc
 
@@ -19,7 +19,10 @@ async def get_catalogue(svc: Svc) -> Response:
     """Profiles with their default domains, domains with columns and types, and the limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {
-        name: {"domains": list(catalogue.domains_of(name, {}))}
+        name: {
+            "domains": list(catalogue.domains_of(name, {})),
+            "resolve_types": list(RESOLVE_TYPES.get(name, EVERY_TYPE)),
+        }
         | (
             {
                 "directions": {
@@ -38,6 +41,7 @@ async def get_catalogue(svc: Svc) -> Response:
         }
         for name, domain in catalogue.domains.items()
     }
+    stations = [group.name for group in sorted(catalogue.groups, key=lambda group: group.order)]
     limits = {
         "async_cid_threshold": settings.trace_async_cid_threshold,
         "events_cid_limit": settings.trace_events_cid_limit,
@@ -48,5 +52,7 @@ async def get_catalogue(svc: Svc) -> Response:
         "job_timeout_seconds": settings.trace_job_timeout_seconds,
         "job_max_result_bytes": settings.trace_job_max_result_bytes,
         "page_limit": 50_000,
+        "seed_patterns": MAX_PATTERNS,
+        "range_days": MAX_DAYS,
     }
-    return JSONResponse({"profiles": profiles, "domains": domains, "limits": limits})
+    return JSONResponse({"profiles": profiles, "domains": domains, "stations": stations, "limits": limits})

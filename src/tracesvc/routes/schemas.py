@@ -149,9 +149,10 @@ class Cancelled(BaseModel):
 
 
 class ProfileDocument(BaseModel):
-    """A profile's default domains."""
+    """A profile's default domains, and how its seeds may be named."""
 
     domains: list[str]
+    resolve_types: list[str]
     directions: dict[str, list[str]] | None = None
 
 
@@ -167,6 +168,7 @@ class CatalogueDocument(BaseModel):
 
     profiles: dict[str, ProfileDocument]
     domains: dict[str, DomainDocument]
+    stations: list[str]
     limits: dict[str, int]
 
 
