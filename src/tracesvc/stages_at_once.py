@@ -60,11 +60,14 @@ class StagesAtOnce:
         self._cache = cache
         self._wait_for_turn = wait_for_turn
 
-    async def answer(self, query: StageQuery, *, redis_answers: bool) -> StageAnswer:
-        """The answer, once everything is read from the plant. Raises what the source raises."""
+    async def answer(self, query: StageQuery, *, redis_answers: bool, renew: bool) -> StageAnswer:
+        """The answer, once everything is read from the plant; with `renew` in any case.
+
+        Raises what the source raises.
+        """
         cache = self._cache if redis_answers else None
         key = self._key(query)
-        kept = await cache.get(key) if cache is not None else None
+        kept = await cache.get(key) if cache is not None and not renew else None
         if kept is not None:
             return StageAnswer(_once(kept), contextlib.AsyncExitStack())
         if redis_answers:
