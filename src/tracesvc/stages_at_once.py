@@ -86,6 +86,7 @@ class StagesAtOnce:
         """Everything that the answer depends on."""
         plant = self._shared
         body = query.model_dump(mode="json", include={"stage", "profile", "seeds", "params", "container_ids"})
+        body["container_ids"].sort()
         question = orjson.dumps([body, query.direction], option=orjson.OPT_SORT_KEYS)
         return (plant.source.name, plant.catalogue.fingerprint, hashlib.sha256(question).hexdigest())
 
