@@ -9,7 +9,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,7 @@ RESOLVE_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     MSD: ("lot_id", "wafer_lot", "work_order"),
 }
 """How each profile may name its seeds (domain.md, 5)."""
+EVERY_TYPE: Final[tuple[str, ...]] = get_args(ResolveType)
 DIRECTIONS: Final[Mapping[str, Direction]] = {"query_tool": "forward"}
 """Which way a lineage goes unless it is told; of all other profiles, backward."""
 

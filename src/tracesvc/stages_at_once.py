@@ -60,11 +60,14 @@ class StagesAtOnce:
         self._cache = cache
         self._wait_for_turn = wait_for_turn
 
-    async def answer(self, query: StageQuery, *, redis_answers: bool) -> StageAnswer:
-        """The answer, once everything is read from the plant. Raises what the source raises."""
+    async def answer(self, query: StageQuery, *, redis_answers: bool, renew: bool) -> StageAnswer:
+        """The answer, once everything is read from the plant; with `renew` in any case.
+
+        Raises what the source raises.
+        """
         cache = self._cache if redis_answers else None
         key = self._key(query)
-        kept = await cache.get(key) if cache is not None else None
+        kept = await cache.get(key) if cache is not None and not renew else None
         if kept is not None:
             return StageAnswer(_once(kept), contextlib.AsyncExitStack())
         if redis_answers:
@@ -83,6 +86,7 @@ class StagesAtOnce:
         """Everything that the answer depends on."""
         plant = self._shared
         body = query.model_dump(mode="json", include={"stage", "profile", "seeds", "params", "container_ids"})
+        body["container_ids"].sort()
         question = orjson.dumps([body, query.direction], option=orjson.OPT_SORT_KEYS)
         return (plant.source.name, plant.catalogue.fingerprint, hashlib.sha256(question).hexdigest())
 

@@ -175,6 +175,7 @@ async def test_large_stages_run_as_jobs_with_the_answer_as_their_line(
         assert (accepted["stage"], accepted["cid_count"]) == ("lineage", 6)
         assert set(small["nodes"]) <= set(seen.extras["lineage"]["nodes"])
         assert (seen.meta["domains"], list(seen.extras)) == ([], ["lineage"])
+        assert (await api.get(accepted["result_url"])).json() == seen.extras["lineage"]
         status = await status_of(api, accepted["job_id"])
         assert (status["status"], status["stage"]) == ("finished", "lineage")
         assert status["progress"]["percent"] == 100.0

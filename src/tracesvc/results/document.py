@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from tracesvc.lines import AggregationLine, DomainEndLine, DomainStartLine, ErrorLine, rows_of
+from tracesvc.lines import DATA_KEY, AggregationLine, DomainEndLine, DomainStartLine, ErrorLine, rows_of
 from tracesvc.results.pieces import LineInflater, LinePart, Pieces, Records
 
 PARTIAL = "EVENTS_PARTIAL_FAILURE"
+LINE_END = b"}\n"
 
 
 async def to_document(pieces: Pieces) -> AsyncIterator[bytes]:
@@ -20,6 +21,20 @@ async def to_document(pieces: Pieces) -> AsyncIterator[bytes]:
         if data := writer.write(piece):
             yield data
     yield writer.close()
+
+
+async def to_answer(pieces: Pieces) -> AsyncIterator[bytes]:
+    """The answer of a stage that was all of its job: what its line holds as `data`, a little at a time."""
+    inflater = LineInflater()
+    head, held = b"", b""
+    async for piece in pieces:
+        if isinstance(piece, LinePart):
+            for data in inflater.parts(piece):
+                held += data
+                if not head:
+                    head, held = held[: held.index(DATA_KEY)], held[held.index(DATA_KEY) + len(DATA_KEY) :]
+                yield held[: -len(LINE_END)]
+                held = held[-len(LINE_END) :]
 
 
 class _Writer:

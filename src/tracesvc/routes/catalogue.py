@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from tracesvc.catalogue.model import Column
-from tracesvc.query import MAX_ID_CHARACTERS, MSD
+from tracesvc.params import EVERY_TYPE, MAX_DAYS, MAX_ID_CHARACTERS, MAX_PATTERNS, MSD, RESOLVE_TYPES
 from tracesvc.routes import operations
 from tracesvc.routes.deps import Svc
 
@@ -22,7 +22,10 @@ async def get_catalogue(svc: Svc) -> Response:
     """Profiles with their default domains, domains with columns, workcentre groups, limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {
-        name: {"domains": list(catalogue.domains_of(name, {}))}
+        name: {
+            "domains": list(catalogue.domains_of(name, {})),
+            "resolve_types": list(RESOLVE_TYPES.get(name, EVERY_TYPE)),
+        }
         | (
             {
                 "directions": {
@@ -41,6 +44,7 @@ async def get_catalogue(svc: Svc) -> Response:
         }
         for name, domain in catalogue.domains.items()
     }
+    stations = [group.name for group in sorted(catalogue.groups, key=lambda group: group.order)]
     limits = {
         "async_cid_threshold": settings.trace_async_cid_threshold,
         "events_cid_limit": settings.trace_events_cid_limit,
@@ -52,14 +56,15 @@ async def get_catalogue(svc: Svc) -> Response:
         "job_max_result_bytes": settings.trace_job_max_result_bytes,
         "page_limit": 50_000,
         "page_max_memory_bytes": settings.trace_page_max_memory_bytes,
+        "seed_patterns": MAX_PATTERNS,
+        "range_days": MAX_DAYS,
     }
     groups = [
         {"group": group.name, "order": group.order}
         for group in sorted(svc.catalogue.groups, key=lambda group: group.order)
     ]
-    return JSONResponse(
-        {"profiles": profiles, "domains": domains, "workcentre_groups": groups, "limits": limits}
-    )
+    answer = {"profiles": profiles, "domains": domains, "stations": stations}
+    return JSONResponse(answer | {"workcentre_groups": groups, "limits": limits})
 
 
 def _column(column: Column) -> dict[str, Any]:

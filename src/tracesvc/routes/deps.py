@@ -71,8 +71,8 @@ class ClosableBytes(Protocol):
 class AnswersStages(Protocol):
     """Answers stage 1 or 2 in its own response; `app` injects the one that does it."""
 
-    async def answer(self, query: StageQuery, *, redis_answers: bool) -> ClosableBytes:
-        """The answer, once everything is read from the plant."""
+    async def answer(self, query: StageQuery, *, redis_answers: bool, renew: bool) -> ClosableBytes:
+        """The answer, once everything is read from the plant; with `renew` in any case."""
         ...
 
 

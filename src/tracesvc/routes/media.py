@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tracesvc.errors import JobNotFound, NotAcceptable, ResultDamaged
 from tracesvc.lines import CompleteLine, ErrorLine
 from tracesvc.results.codec import MAGIC
-from tracesvc.results.document import to_document
+from tracesvc.results.document import to_answer, to_document
 from tracesvc.results.pieces import LinePart, Pieces, Plain, zstd_bytes
 from tracesvc.results.reader import CANCELLED
 
@@ -116,6 +116,11 @@ def stream_response(pieces: Pieces, media_type: str, *, accept_encoding: str | N
 def document_response(pieces: Pieces) -> Streamed:
     """A result as one JSON document."""
     return Streamed(to_document(pieces), media_type=JSON, headers=dict(STREAM_HEADERS))
+
+
+def answer_response(pieces: Pieces) -> Streamed:
+    """The answer of a stage that was all of its job."""
+    return Streamed(to_answer(pieces), media_type=JSON, headers=dict(STREAM_HEADERS))
 
 
 async def _plain(pieces: Pieces) -> AsyncIterator[bytes]:

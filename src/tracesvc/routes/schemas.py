@@ -146,9 +146,10 @@ class Cancelled(BaseModel):
 
 
 class ProfileDocument(BaseModel):
-    """A profile's default domains."""
+    """A profile's default domains, and how its seeds may be named."""
 
     domains: list[str]
+    resolve_types: list[str]
     directions: dict[str, list[str]] | None = None
 
 
@@ -179,6 +180,7 @@ class CatalogueDocument(BaseModel):
     profiles: dict[str, ProfileDocument]
     domains: dict[str, DomainDocument]
     workcentre_groups: list[GroupDocument]
+    stations: list[str]
     limits: dict[str, int]
 
 

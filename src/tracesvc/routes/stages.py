@@ -11,7 +11,7 @@ from tracesvc.query import Admission, StageQuery
 from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc, read_json_body
 from tracesvc.routes.media import JSON, Streamed, choose
-from tracesvc.routes.submission import answer_with_job, prefers_async
+from tracesvc.routes.submission import answer_with_job, prefers_async, tokens
 from tracesvc.stage_query import admit_stage, parse_lineage, parse_seed_resolve
 
 router = APIRouter(tags=["stages"])
@@ -56,7 +56,11 @@ async def _answer(request: Request, svc: Service, query: StageQuery) -> Response
     if admission is Admission.JOB:
         return await answer_with_job(request, svc, query, query.stage)
     choose(request.headers.get("accept"), (JSON,))
-    answer = await svc.stages.answer(query, redis_answers=available or await svc.redis_answers())
+    answer = await svc.stages.answer(
+        query,
+        redis_answers=available or await svc.redis_answers(),
+        renew="no-cache" in tokens(request, "cache-control"),
+    )
     response = Streamed(answer, media_type=JSON, headers={"Cache-Control": "no-store"})
     response.closing = answer.aclose
     return response

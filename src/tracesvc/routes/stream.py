@@ -19,7 +19,16 @@ from tracesvc.results.status import JobStatus
 from tracesvc.routes import operations
 from tracesvc.routes.deps import Service, Svc
 from tracesvc.routes.jobs import find_job
-from tracesvc.routes.media import JSON, NDJSON, ZSTD, choose, document_response, guarded, stream_response
+from tracesvc.routes.media import (
+    JSON,
+    NDJSON,
+    ZSTD,
+    answer_response,
+    choose,
+    document_response,
+    guarded,
+    stream_response,
+)
 
 router = APIRouter(tags=["results"])
 
@@ -70,7 +79,9 @@ async def get_result(
             raise JobNotComplete(
                 "The job has not finished. Read its stream, or pages of a domain.", job_status=status.state
             )
-        return document_response(open_stream(svc, status, status.domains, None))
+        pieces = open_stream(svc, status, status.domains, None)
+        is_stage = status.state == "finished" and not status.domains
+        return answer_response(pieces) if is_stage else document_response(pieces)
     chosen_domains(status, [domain])
     ask = PageRequest(domain, offset, limit, _first_column(svc, domain))
     job = svc.job(job_id)
