@@ -29,7 +29,7 @@ class Accepted(BaseModel):
     """A trace that runs as a job, or did already."""
 
     stage: Literal["events"]
-    runs_async: Literal[True] = Field(alias="async")
+    runs_async: bool = Field(alias="async", description="Always true")
     job_id: str
     status: JobState
     cid_count: int | None
@@ -180,6 +180,7 @@ ZSTD = "application/zstd"
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Responses that are problem documents, by their status."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     titles = {
         404: "Unknown, expired or deleted",
