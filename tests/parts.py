@@ -181,6 +181,16 @@ class Valkey:
         self.part.restart()
         self._wait()
 
+    @contextlib.contextmanager
+    def short_of_memory(self) -> Iterator[None]:
+        """Inside the block it has no memory left for what is written."""
+        with self.client() as client:
+            client.config_set("maxmemory", 1)
+            try:
+                yield
+            finally:
+                client.config_set("maxmemory", 0)
+
     def stop(self) -> None:
         self.part.stop()
 

@@ -48,6 +48,8 @@ async def run_attempt(bench: Workbench, job_id: str) -> None:
         raise
     except (RedisError, OSError, LeaseLost, JobNotFound) as error:
         logger.warning("attempt %d broke off: %s", lease.attempt, _reason(error))
+    except Exception:
+        logger.exception("attempt %d broke off", lease.attempt)
     finally:
         await _let_go(bench, lease, stopping=stopping)
         give_memory_back()
@@ -93,23 +95,21 @@ async def _run_leased(bench: Workbench, lease: Lease) -> None:
 async def _clear_up(bench: Workbench, lease: Lease) -> None:
     """After the work: a cancelled job's keys go, an ended one stops counting against the limits."""
     status = await read_status(bench.redis, lease.keys)
-    if status.ended:
-        logger.info("%s, %d records in %.1f s", status.state, status.records, status.elapsed_seconds)
-        await bench.queue.settle(status.job_id, status.owner)
-    if status.state == "cancelled":
+    if status.state == "cancelled":  # who cancelled it has said so
+        logger.info("stopped; its %d records go", status.records)
         await bench.queue.forget(status)
+    elif status.ended:
+        how = f"failed ({status.error['code']})" if status.error else status.state
+        logger.info("%s, %d records in %.1f s", how, status.records, status.elapsed_seconds)
+        await bench.queue.settle(status.job_id, status.owner)
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
-    query = await bench.queue.load(status.job_id)
     sink = bench.sink(lease)
     await sink.open(status.domains, status.cid_count or 0)
-    if query is None:
-        await sink.end_job("failed", NO_QUESTION)
-        return
     try:
-        error = await _outcome(bench, status, query, sink)
+        error = await _outcome(bench, status, sink)
     finally:
         for domain in status.domains:
             with contextlib.suppress(RedisError, OSError):
@@ -119,10 +119,10 @@ async def _work(bench: Workbench, lease: Lease) -> None:
     await sink.end_job("finished" if error is None else "failed", error)
 
 
-async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink: JobSink) -> Fault | None:
-    """Run the trace within what is left of the job's time; why it is not finished, or None."""
+def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
+    """What is left to do of the job's question."""
     settings = bench.settings
-    plan = Plan(
+    return Plan(
         container_ids=query.container_ids,
         domains=tuple(name for name in status.domains if not status.domain_ended(name)),
         as_of=clock.plant_time(status.created_at or clock.now(), settings.trace_plant_timezone),
@@ -131,11 +131,18 @@ async def _outcome(bench: Workbench, status: JobStatus, query: TraceQuery, sink:
         units_at_once=settings.event_fetcher_max_workers,
         patience_seconds=settings.trace_source_patience_seconds,
     )
-    seconds = settings.trace_job_timeout_seconds
+
+
+async def _outcome(bench: Workbench, status: JobStatus, sink: JobSink) -> Fault | None:
+    """Run the trace within what is left of the job's time; why it is not finished, or None."""
+    seconds = bench.settings.trace_job_timeout_seconds
     used = (clock.now() - status.started_at).total_seconds() if status.started_at else 0.0
     try:
+        query = await bench.queue.load(status.job_id)
+        if query is None:
+            return NO_QUESTION
         async with asyncio.timeout(max(0.0, seconds - used)):
-            await run(plan, bench.fetcher, sink)
+            await run(_plan(bench, status, query), bench.fetcher, sink)
     except TimeoutError:
         return Fault(
             code=JobTimeout.code, message=f"The job did not finish within {seconds} s; what it has is kept."

@@ -20,6 +20,7 @@ import orjson
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock
@@ -40,6 +41,8 @@ ARQ_MARGIN_SECONDS: Final = 10
 ID_BYTES: Final = 18
 SILENT_SECONDS: Final = 15
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled."}
+# The question is this job's no more, unless it is another's already. KEYS: flight. ARGV: job id.
+_LAND: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end"
 NO_ROOM: Final = "Redis has no memory left for another job. Wait for results to expire, or give it more."
 RETRY_AFTER: Final = {"Retry-After": "10"}
 
@@ -83,6 +86,7 @@ class Submitted(NamedTuple):
 
     job_id: str
     deduplicated: bool
+    state: str
 
 
 class JobQueue:
@@ -129,7 +133,7 @@ class JobQueue:
             "ttl": ttl,
             "fresh_ms": fresh_seconds * 1000,
             "renew": renew,
-            "deadline_ms": now_ms + 2000 * self._limits.job_seconds,
+            "deadline_ms": now_ms + 1000 * ttl,
             "most": self._limits.most,
             "most_of_caller": self._limits.most_of_caller,
             "meta_before": job.meta.removesuffix(f"{job_id}:meta"),
@@ -139,7 +143,7 @@ class JobQueue:
         names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
         names += [self._keys.active(), self._keys.active(owner)]
         request = compress(query.model_dump_json().encode())
-        outcome, found = await self._call(self._submit, names, [json.dumps(ask), request])
+        outcome, found, state = await self._call(self._submit, names, [json.dumps(ask), request])
         if outcome in {"queue full", "caller full"}:
             raise self._full(outcome)
         if outcome == "new":
@@ -150,7 +154,7 @@ class JobQueue:
                 await asyncio.shield(self._withdraw(job_id))
                 raise
             logger.info("%s: queued, %d containers", job_id, len(query.container_ids))
-        return Submitted(found, outcome == "same")
+        return Submitted(found, outcome == "same", state)
 
     def _first_fields(
         self, query: TraceQuery, owner: str, digest: str, batch_size: int, now: datetime
@@ -191,21 +195,25 @@ class JobQueue:
 
     async def discard_messages(self, job_id: str, attempts: int) -> None:
         """Take what arq still holds of a job's messages out of Redis."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            self._discard(pipe, job_id, attempts)
+            await pipe.execute()
+
+    def _discard(self, pipe: Pipeline, job_id: str, attempts: int) -> None:
         messages = [f"{job_id}:{attempt}" for attempt in range(1, attempts + 1)]
         prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
-        await self._redis.zrem(self._limits.queue, *messages)
-        await self._redis.unlink(*(prefix + message for prefix in prefixes for message in messages))
+        pipe.zrem(self._limits.queue, *messages)
+        pipe.unlink(*(prefix + message for prefix in prefixes for message in messages))
 
     async def _withdraw(self, job_id: str) -> None:
         with contextlib.suppress(RedisError, OSError, JobNotFound):
             await self.forget(await read_status(self._redis, self._keys.job(job_id)))
 
-    async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> tuple[str, str]:  # noqa: ANN401 - redis types no script
+    async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> list[str]:  # noqa: ANN401 - redis types no script
         try:
-            first, second = await script(keys=list(names), args=list(args))
+            return [part.decode() for part in await script(keys=list(names), args=list(args))]
         except OutOfMemoryError as error:
             raise StoreFull(NO_ROOM) from error
-        return first.decode(), second.decode()
 
     def _full(self, outcome: str) -> QueueFull:
         if outcome == "queue full":
@@ -246,17 +254,22 @@ class JobQueue:
         return before, bool(held)
 
     async def forget(self, status: JobStatus) -> None:
-        """Delete every key of a job that has ended."""
-        job = self._keys.job(status.job_id)
-        await drop_staged(self._redis, job, status.domains)
-        await self._redis.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
-        await self.discard_messages(status.job_id, status.attempt + 1)
-        await self.settle(status.job_id, status.owner)
-        await self._redis.zrem(self._keys.jobs_of(status.owner), status.job_id)
+        """Delete every key of a job that has ended, and all that names it, at once."""
+        job_id, job = status.job_id, self._keys.job(status.job_id)
         flight = self._keys.flight(status.fields.get("digest", ""))
-        if await self._redis.get(flight) == status.job_id.encode():
-            await self._redis.delete(flight)
-        await self._redis.publish(self._keys.bell, status.job_id)
+        await drop_staged(self._redis, job, status.domains)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
+            self._discard(pipe, job_id, status.attempt + 1)
+            for name in (
+                self._keys.active(),
+                self._keys.active(status.owner),
+                self._keys.jobs_of(status.owner),
+            ):
+                pipe.zrem(name, job_id)
+            pipe.eval(_LAND, 1, flight, job_id)
+            pipe.publish(self._keys.bell, job_id)
+            await pipe.execute()
 
     async def settle(self, job_id: str, owner: str) -> None:
         """The job no longer waits or runs: it counts against no limit."""

@@ -11,21 +11,31 @@ import contextlib
 import logging
 from typing import Final
 
+from redis.exceptions import ConnectionError as RedisLost
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from tracesvc.errors import JobNotFound, JobTimeout, TraceError, WorkerLost
 from tracesvc.lines import Fault
 from tracesvc.results.lease import release_lease
-from tracesvc.results.status import JobStatus, read_status
+from tracesvc.results.lifetime import expire_together
+from tracesvc.results.status import JobStatus, read_held
 from tracesvc.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_SECONDS: Final = 3.0
 PASSES_PER_LEASE: Final = 5
-# A message that a worker took and never began, because it died between the two: counted as an attempt.
-_SKIP_ATTEMPT: Final = """
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+# One reaper acts for a while, also when Redis is full. KEYS: reaper. ARGV: worker, ms.
+_ACT: Final = """#!lua flags=allow-oom
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+"""
+# A message that a worker took and never began, because it died between the two: counted as an attempt, once.
+# KEYS: meta, lease. ARGV: attempts begun so far.
+_SKIP_ATTEMPT: Final = """#!lua flags=allow-oom
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+local begun = redis.call('HMGET', KEYS[1], 'status', 'attempt')
+if not begun[1] or (begun[2] or '0') ~= ARGV[1] then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 """
 
@@ -36,7 +46,8 @@ async def reap(bench: Workbench) -> None:
     name = bench.keys.reaper(bench.limits.workers)
     while True:
         with contextlib.suppress(RedisError, OSError):
-            if await bench.redis.set(name, bench.name, nx=True, px=max(1, round(pause * 1000))):
+            milliseconds = str(max(1, round(pause * 1000)))
+            if await bench.redis.eval(_ACT, 1, name, bench.name, milliseconds):  # type: ignore[misc]
                 await _pass(bench)
         await asyncio.sleep(pause)
 
@@ -45,20 +56,24 @@ async def _pass(bench: Workbench) -> None:
     for raw in await bench.redis.zrange(bench.keys.active(), 0, -1):
         job_id = raw.decode()
         try:
-            status = await read_status(bench.redis, bench.keys.job(job_id))
+            status, held = await read_held(bench.redis, bench.keys.job(job_id))
+            if not held:
+                await _look_after(bench, status)
         except JobNotFound:
             await bench.queue.settle(job_id, "")
-        else:
-            await _look_after(bench, status)
+        except (RedisLost, RedisTimeout, OSError):
+            raise
+        except Exception:  # of one job, which must not keep the others from being looked after
+            logger.exception("%s: cannot be looked after", job_id)
 
 
 async def _look_after(bench: Workbench, status: JobStatus) -> None:
-    """One job: nothing to do when it has a lease, or waits in the queue."""
-    if await bench.redis.exists(bench.keys.job(status.job_id).lease):
-        return
+    """One job that no worker holds: nothing to do when it waits in the queue."""
     if status.state == "cancelled":
         await bench.queue.forget(status)
-    elif status.ended:
+    elif status.ended:  # its worker died between the end and this
+        job = bench.keys.job(status.job_id)
+        await expire_together(bench.redis, job, status, bench.limits.ttl_seconds)
         await bench.queue.settle(status.job_id, status.owner)
     elif status.state == "running" and status.lost_attempts >= bench.settings.trace_job_max_attempts:
         message = f"{status.lost_attempts} workers were lost while they ran this job; what it has is kept."
@@ -72,18 +87,21 @@ async def _look_after(bench: Workbench, status: JobStatus) -> None:
 
 async def _queue_again(bench: Workbench, status: JobStatus) -> None:
     """Put the job before the workers, unless it is there already."""
-    job_id, attempt = status.job_id, status.attempts_begun + 1
+    job_id, begun = status.job_id, status.attempts_begun
+    attempt = begun + 1
     claimed = await bench.queue.claimed_seconds_ago(job_id, attempt)
     if claimed is not None:
         if claimed < bench.settings.trace_lease_seconds:
             return
         job = bench.keys.job(job_id)
-        attempt = int(await bench.redis.eval(_SKIP_ATTEMPT, 2, job.meta, job.lease)) + 1  # type: ignore[misc]
-        if attempt == 1:
+        skipped = await bench.redis.eval(_SKIP_ATTEMPT, 2, job.meta, job.lease, str(begun))  # type: ignore[misc]
+        if not skipped:
             return
+        attempt = int(skipped) + 1
     with contextlib.suppress(TraceError):
         if await bench.queue.queue_attempt(job_id, attempt):
-            logger.warning("%s: its worker was lost; attempt %d is queued", job_id, attempt)
+            why = "its worker was lost" if begun else "it stood in no queue"
+            logger.warning("%s: %s; attempt %d is queued", job_id, why, attempt)
 
 
 async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:

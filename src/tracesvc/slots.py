@@ -22,8 +22,9 @@ from tracesvc.telemetry import current_job
 SIGNAL: Final = "slot"
 LOOK_SECONDS: Final = 0.5
 RENEWALS_PER_LEASE: Final = 3
-# Renews the slots of a process; one that had run out meanwhile stays lost.
-_RENEW: Final = """
+# Renews the slots of a process; one that had run out meanwhile stays lost. Also when Redis is full: else
+# others would get the slots of statements that still run.
+_RENEW: Final = """#!lua flags=allow-oom
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', ends, ARGV[i]) end

@@ -44,6 +44,14 @@ ANNOUNCE_SECONDS: Final = 3.0
 POLL_SECONDS: Final = 0.05
 RECONNECT_SECONDS: Final = 1.0
 
+# Also when Redis is full: a worker that is not seen would turn "no memory" into "no workers".
+# KEYS: workers. ARGV: name, now, the oldest to keep, seconds to live.
+_ANNOUNCE: Final = """#!lua flags=allow-oom
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+"""
+
 OpenSource = Callable[[Settings, Catalogue], Source]
 
 
@@ -111,12 +119,9 @@ async def _announce(bench: Workbench) -> None:
     key = bench.keys.workers(bench.settings.trace_worker_queue)
     while True:
         with contextlib.suppress(RedisError, OSError):
-            now = time.time()
-            async with bench.redis.pipeline(transaction=True) as pipe:
-                pipe.zadd(key, {bench.name: now})
-                pipe.zremrangebyscore(key, "-inf", now - 4 * SILENT_SECONDS)
-                pipe.expire(key, 4 * SILENT_SECONDS)
-                await pipe.execute()
+            now, kept = time.time(), 4 * SILENT_SECONDS
+            args = [bench.name, repr(now), repr(now - kept), str(kept)]
+            await bench.redis.eval(_ANNOUNCE, 1, key, *args)  # type: ignore[misc]
         await asyncio.sleep(ANNOUNCE_SECONDS)
 
 

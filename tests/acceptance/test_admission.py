@@ -368,6 +368,23 @@ async def test_after_a_delete_the_question_is_new(api: httpx.AsyncClient) -> Non
     assert answer["deduplicated"] is False
 
 
+async def test_a_question_asked_while_its_job_is_deleted_gets_a_job_all_the_same(stack: Stack) -> None:
+    async with stack.client() as api, stack.client() as other:
+        for _ in range(8):
+            job_id = await finished(api, some_ids(6), domains=["holds"])
+            again = question(some_ids(6), domains=["holds"])
+            gone, *asked = await asyncio.gather(
+                other.delete(f"/api/trace/job/{job_id}"),
+                *(api.post(EVENTS, json=again, headers=ASYNC) for _ in range(4)),
+            )
+            assert gone.json()["status"] == "finished"
+            assert {answer.status_code for answer in asked} == {httpx.codes.ACCEPTED}
+            later = {answer.json()["job_id"] for answer in asked} - {job_id}
+            assert len(later) <= 1
+            for found in later:
+                await ended(api, found)
+
+
 async def test_a_job_older_than_its_shortest_cache_time_is_not_given_again(
     stacks: Callable[..., Stack], tiny_plant: Plant, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ import pytest
 
 from tests.asking import ASYNC, EVENTS, ended, finished, question, some_ids, stopped_worker, submit
 from tests.problems import assert_problem
-from tests.support import Plant, Stack, StackCache, Valkey
+from tests.support import Plant, Stack
 from tracesvc.demo.tiny import make_tiny_plant
 
 JSON = "application/json"
@@ -366,54 +365,7 @@ async def test_a_job_without_any_good_domain_has_failed(hurried: Stack) -> None:
         assert (whole["code"], whole["failed_domains"]) == ("JOB_FAILED", ["history"])
 
 
-# 507, and how jobs end
-
-
-@pytest.fixture(scope="module")
-def tight_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """A Redis of its own, so that nobody else feels how little memory it has."""
-    valkey = Valkey(tmp_path_factory.mktemp("valkey"))
-    yield valkey
-    valkey.stop()
-
-
-@pytest.fixture(scope="module")
-def tight(stack_cache: StackCache, small_plant: Plant, tight_valkey: Valkey) -> Iterator[Stack]:
-    part = stack_cache.fresh(small_plant, workers=1, trace_redis_url=tight_valkey.url)
-    yield part
-    part.stop()
-
-
-@contextlib.contextmanager
-def little_memory(valkey: Valkey, *, spare: int) -> Iterator[None]:
-    """Redis refuses writes once it holds `spare` bytes more than now."""
-    with valkey.client() as client:
-        used = int(client.info("memory")["used_memory"])
-        client.config_set("maxmemory", max(1, used + spare))
-        try:
-            yield
-        finally:
-            client.config_set("maxmemory", 0)
-
-
-async def test_a_redis_without_memory_takes_no_job(tight: Stack, tight_valkey: Valkey) -> None:
-    async with tight.client() as api:
-        with little_memory(tight_valkey, spare=-1_000_000):
-            answer = await api.post(EVENTS, json=question(some_ids(5)), headers=ASYNC)
-            assert_problem(answer, 507, "STORE_FULL")
-            assert (await api.post(EVENTS, json=question(some_ids(5)))).status_code == 200
-        await finished(api, some_ids(5))
-
-
-async def test_a_job_that_fills_redis_ends_so(tight: Stack, tight_valkey: Valkey, small_plant: Plant) -> None:
-    async with tight.client() as api:
-        with little_memory(tight_valkey, spare=300_000):
-            job_id = await submit(api, small_plant.container_ids)
-            status = await ended(api, job_id)
-        assert (status["status"], status["error"]["code"]) == ("failed", "STORE_FULL")
-        assert (await last_line(api, job_id))["code"] == "STORE_FULL"
-        await api.delete(f"/api/trace/job/{job_id}")
-        await finished(api, small_plant.container_ids[:50])
+# How jobs end
 
 
 async def test_a_result_over_its_bound_ends_the_job(stacks: Callable[..., Stack], small_plant: Plant) -> None:

@@ -286,6 +286,8 @@ async def test_deleting_twice_at_once_does_no_harm(api: httpx.AsyncClient) -> No
     codes = sorted(answer.status_code for answer in answers)
     assert codes[0] == 200
     assert set(codes) <= {200, 404}
+    said = {answer.json()["status"] for answer in answers if answer.status_code == httpx.codes.OK}
+    assert said == {"finished"}
 
 
 async def _is_gone(stack: Stack, api: httpx.AsyncClient, job_id: str) -> None:

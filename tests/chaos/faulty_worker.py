@@ -24,6 +24,7 @@ from tracesvc.settings import Settings, load_settings
 from tracesvc.sources import Source, open_source
 from tracesvc.worker import run_worker
 
+LOOK_SECONDS: Final = 0.5
 ENDLESS: Final = """
 SELECT MAX(A.CONTAINERID || B.CONTAINERID || C.CONTAINERID) AS CONTAINERID
 FROM DWH.DW_MES_LOTWIPHISTORY A, DWH.DW_MES_LOTWIPHISTORY B, DWH.DW_MES_LOTWIPHISTORY C
@@ -50,7 +51,7 @@ class FaultySource(FailingSource):
             if fault.deadly_container and fault.deadly_container in asked:
                 os.kill(os.getpid(), signal.SIGKILL)
             self.statements += 1
-            await asyncio.sleep(fault.pause_seconds)
+            await self._pause()
             error = fault.error(number, asked)
             if error is not None:
                 raise error
@@ -62,6 +63,12 @@ class FaultySource(FailingSource):
                 async for batch in batches:
                     has_rows.close()
                     yield batch
+
+    async def _pause(self) -> None:
+        """As long as the fault in force says, which may change meanwhile."""
+        begin = time.monotonic()
+        while (left := begin + self._faults.now().pause_seconds - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
 
     @contextlib.contextmanager
     def _noted(self, number: int) -> Iterator[contextlib.ExitStack]:

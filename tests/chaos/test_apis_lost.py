@@ -40,7 +40,7 @@ def stack(chaotic: Callable[..., Stack], plant: Plant) -> Stack:
 async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
     stack: Stack, plant: Plant, faults: Faults, tell: Callable[[str], None]
 ) -> None:
-    faults.set(pause_seconds=pick(0.3, 3))
+    faults.set(pause_seconds=0.1)
     ids = plant.container_ids[: 3 * IDS]
     plain = PlainPlant(plant.path, tuple(ids))
     wanted = {name: plain.count(name) for name in DOMAINS}
@@ -54,8 +54,10 @@ async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
         clients = [Follower(job_id, [stack.urls[0], other]) for _ in range(STREAMS)]
         reading = [group.create_task(client.follow()) for client in clients]
         await reached(api, job_id, chance.uniform(5, 40))
+        faults.set(pause_seconds=STUCK_SECONDS)  # nobody comes to the end before all are in the middle
         await wait_until(lambda: all(client.received for client in clients), message="each has records")
         first.kill()
+        faults.set()
         done = [await task for task in reading]
     first.restart()
     for seen in done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,6 +12,12 @@ import redis.asyncio
 from tests.asking import ended, finished, some_ids, status_of, submit
 from tests.streams import body_of, path_of, result_of
 from tests.support import Plant, Stack, wait_until
+from tracesvc.catalogue import load_catalogue
+from tracesvc.lines import CompleteLine
+from tracesvc.results.bell import Bell
+from tracesvc.results.keys import Keys
+from tracesvc.results.reader import JobStream
+from tracesvc.results.status import read_status
 
 TTL_SECONDS = 4
 
@@ -68,6 +75,60 @@ async def test_a_result_that_is_read_stays_but_not_for_ever(
     await wait_until(read_until_it_goes, timeout=8 * TTL_SECONDS, message="it goes in the end")
     assert len(seen) > 2, "expires_at moves while the result is read"
     assert max(seen) > first["expires_at"]
+
+
+async def test_a_reader_that_began_while_the_job_ran_prolongs_its_result(
+    stack: Stack, api: httpx.AsyncClient, store: redis.asyncio.Redis, tiny_plant: Plant
+) -> None:
+    keys = Keys(stack.prefix)
+    job = keys.job(await finished(api, tiny_plant.container_ids))
+    before = await read_status(store, job)
+    running = replace(before, state="running", finished_at=None)  # as it was when the reader came
+    stream = JobStream(store, job, Bell(store, keys.bell), load_catalogue(), TTL_SECONDS)
+
+    async def half_is_over() -> bool:
+        return (await read_status(store, job)).seconds_left < TTL_SECONDS / 2
+
+    await wait_until(half_is_over, timeout=TTL_SECONDS, message="half of its time is over")
+    lines = [piece async for piece in stream.pieces(running, running.domains, None)]
+    assert isinstance(lines[-1], CompleteLine)
+    after = await read_status(store, job)
+    assert before.expires_at is not None
+    assert after.expires_at is not None
+    assert after.expires_at > before.expires_at
+
+
+async def test_a_job_whose_question_is_damaged_fails_at_once_and_the_log_says_why(
+    stack: Stack, api: httpx.AsyncClient, store: redis.asyncio.Redis, tiny_plant: Plant
+) -> None:
+    with stack.workers[0].paused():
+        job_id = await submit(api, tiny_plant.container_ids)
+        await store.set(stack.key(job_id, "request"), b"no question", keepttl=True)
+    status = await ended(api, job_id)
+    assert (status["status"], status["error"]["code"], status["attempt"]) == ("failed", "INTERNAL_ERROR", 1)
+    log = stack.workers[0].tail().splitlines()
+    assert len([line for line in log if f"{job_id}: the trace broke off" in line]) == 1
+
+
+async def test_one_job_that_cannot_be_read_keeps_no_other_from_being_looked_after(
+    stack: Stack, api: httpx.AsyncClient, store: redis.asyncio.Redis, tiny_plant: Plant
+) -> None:
+    """The other one's message is lost: only who looks after abandoned jobs can bring it back."""
+    active, broken = f"{stack.prefix}trace:active:", stack.key("trace-evt-broken", "meta")
+    with stack.workers[0].paused():
+        await store.hset(broken, "status", "running")  # type: ignore[misc]
+        await store.expire(broken, 600)
+        await store.zadd(active, {"trace-evt-broken": 0})
+        job_id = await submit(api, tiny_plant.container_ids)
+        await store.zadd(active, {"trace-evt-broken": 0})  # before the other one
+        await store.zrem(stack.queue, f"{job_id}:1")
+        await store.unlink(f"arq:job:{job_id}:1")
+    try:
+        assert (await ended(api, job_id))["status"] == "finished"
+        assert stack.workers[0].alive
+    finally:
+        await store.zrem(active, "trace-evt-broken")
+        await store.unlink(broken)
 
 
 async def test_a_job_that_no_worker_ran_in_its_time_ends(

@@ -102,7 +102,7 @@ class Keys:
         return f"{self.prefix}trace:jobs:{owner}"
 
     def active(self, owner: str = "") -> str:
-        """Sorted set: jobs that wait or run, of all or of one caller, by the time they must have ended."""
+        """Sorted set: jobs that wait or run, of all or of one caller, by when their keys will be gone."""
         return f"{self.prefix}trace:active:{owner}"
 
     def workers(self, queue: str) -> str:

@@ -12,8 +12,8 @@ from tracesvc.results.status import JobStatus
 
 # A result that is read all the time lives so many times its time to live from its end, and no longer.
 MOST_LIVES: Final = 4
-# Never brings a deleted hash back. KEYS: meta. ARGV: expires_ms, seconds.
-_META: Final = """
+# Never brings a deleted hash back; works when Redis is full, too. KEYS: meta. ARGV: expires_ms, seconds.
+_META: Final = """#!lua flags=allow-oom
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'expires_ms', ARGV[1])
 return redis.call('EXPIRE', KEYS[1], ARGV[2])
@@ -24,7 +24,7 @@ def result_keys(job: JobKeys, status: JobStatus) -> list[str]:
     """The names of all keys of a job's result but its meta hash."""
     names = [job.request, job.log]
     for domain in status.domains:
-        names += [job.index(domain), job.coverage(domain)]
+        names += [job.index(domain), job.coverage(domain), job.staged_index(domain)]
         names += [job.chunk(domain, batch) for batch in range(status.number(domain, "batches"))]
     return names
 

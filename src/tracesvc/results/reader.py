@@ -140,7 +140,7 @@ class JobStream:
 
     async def _prolong(self) -> None:
         """Now and then: what is read must not expire under the reader."""
-        if self._live or time.monotonic() - self._prolonged_at < self._ttl_seconds / PROLONGINGS_PER_TTL:
+        if time.monotonic() - self._prolonged_at < self._ttl_seconds / PROLONGINGS_PER_TTL:
             return
         self._prolonged_at = time.monotonic()
         await prolong(self._redis, self._keys, await read_status(self._redis, self._keys), self._ttl_seconds)

@@ -14,11 +14,13 @@ import io
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import Final, Literal
 
 from arro3 import compute
-from arro3.core import Array, DataType, Field, RecordBatch, Schema
+from arro3.core import Array, DataType, RecordBatch
+from arro3.core.types import ArrayInput
 from arro3.io import write_json
 
 # The encoder holds the GIL, and statements wait for it when they begin and end: a job of 1.2 M records took
@@ -29,6 +31,7 @@ _FLOAT_EXACT_WHOLE: Final = 2**53
 _YEAR_1: Final = -62_135_596_800
 _YEAR_10000: Final = 253_402_300_800
 _TEXT: Final = (DataType.is_string, DataType.is_large_string, DataType.is_string_view)
+_COMMA: Final = ord(",")
 _PLAIN_NAME: Final = re.compile(r"[\w$#]+")
 
 
@@ -39,23 +42,23 @@ def encode_rows(batch: RecordBatch) -> bytes:
     timestamps without a zone. Raises `TypeError` for any other type, `ValueError` for a column whose
     name is not made of letters, digits and `_ $ #`, and for a timestamp outside the years 1 to 9999.
     """
-    fields: list[Field] = []
-    columns: list[Array] = []
+    columns: dict[str, ArrayInput] = {}
     texts: dict[str, list[bytes]] = {}
-    for index in range(batch.num_columns):
-        field, column = batch.field(index), batch.column(index)
-        _refuse(field, column)
-        if _is_shaped(field.type):
+    for name, column in zip(batch.column_names, batch.columns, strict=True):
+        kind = _kind(column.type)
+        _refuse(name, kind, column)
+        if kind == "shaped":
             whole = _as_whole(column)
             if whole is None:
-                texts[field.name] = _number_texts(column, field.name)
+                texts[name] = _number_texts(column, name)
                 whole = _nulls(batch.num_rows)
-            column = whole
-        elif _is(field.type, DataType.is_timestamp):
-            column = compute.cast(column, DataType.string())  # the same text, in half the encoder's time
-        fields.append(Field(field.name, column.type, nullable=True))
-        columns.append(column)
-    data = _write(RecordBatch.from_arrays(columns, schema=Schema(fields)))
+            columns[name] = whole
+        elif kind == "time":
+            # The encoder's own text of a timestamp is the same and takes twice as long.
+            columns[name] = compute.cast(column, DataType.string())
+        else:
+            columns[name] = column
+    data = _write(RecordBatch.from_pydict(columns))
     for name, values in texts.items():
         data = _weave(data, f'"{name}":null'.encode(), values)
     return data
@@ -82,13 +85,18 @@ def slice_rows(data: bytes, first_column: str, start: int, stop: int) -> bytes:
 
 
 def _write(batch: RecordBatch) -> bytes:
-    pieces = []
+    """One array, written part by part into one buffer: each part's `[` lands on the `]` before it."""
+    target = io.BytesIO()
+    seams = []
     for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-        target = io.BytesIO()
+        if start:
+            seams.append(target.seek(-1, io.SEEK_CUR))
         rows = batch.slice(start, min(_ROWS_AT_ONCE, batch.num_rows - start))
         write_json(rows, target, explicit_nulls=True)
-        pieces.append(target.getbuffer()[1:-1])
-    return b"".join((b"[", b",".join(pieces), b"]"))
+    with target.getbuffer() as written:
+        for seam in seams:
+            written[seam] = _COMMA
+    return target.getvalue() or b"[]"
 
 
 def _weave(data: bytes, placeholder: bytes, values: list[bytes]) -> bytes:
@@ -98,28 +106,34 @@ def _weave(data: bytes, placeholder: bytes, values: list[bytes]) -> bytes:
     return b"".join((*parts, around[-1]))
 
 
-def _refuse(field: Field, column: Array) -> None:
-    if not _PLAIN_NAME.fullmatch(field.name):
-        message = f"column {field.name!r}: a name may hold letters, digits and _ $ # only"
+def _refuse(name: str, kind: str | None, column: Array) -> None:
+    if not _is_plain_name(name):
+        message = f"column {name!r}: a name may hold letters, digits and _ $ # only"
         raise ValueError(message)
-    if not _is_plain(field.type):
-        message = f"column {field.name}: values of type {str(field.type).strip()} have no place in a record"
+    if kind is None:
+        message = f"column {name}: values of type {str(column.type).strip()} have no place in a record"
         raise TypeError(message)
-    if _is(field.type, DataType.is_timestamp) and not _within(_seconds(column), _YEAR_1, _YEAR_10000 - 1):
-        message = f"column {field.name}: a timestamp lies outside the years 1 to 9999"
+    if kind == "time" and not _within(_seconds(column), _YEAR_1, _YEAR_10000 - 1):
+        message = f"column {name}: a timestamp lies outside the years 1 to 9999"
         raise ValueError(message)
 
 
-def _is_plain(kind: DataType) -> bool:
+@lru_cache
+def _is_plain_name(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+@lru_cache
+def _kind(kind: DataType) -> Literal["time", "shaped", "plain"] | None:
+    """How values of this type are written: as text, as shaped numbers, as they are; None: not at all."""
     if _is(kind, DataType.is_timestamp):
-        return kind.tz is None
+        return "time" if kind.tz is None else None
+    if _is(kind, DataType.is_floating, DataType.is_decimal128):
+        return "shaped"
     if _is(kind, DataType.is_dictionary):
-        return kind.value_type is not None and _is(kind.value_type, *_TEXT)
-    return _is_shaped(kind) or _is(kind, *_TEXT, DataType.is_boolean, DataType.is_integer, DataType.is_null)
-
-
-def _is_shaped(kind: DataType) -> bool:
-    return _is(kind, DataType.is_floating, DataType.is_decimal128)
+        return "plain" if kind.value_type is not None and _is(kind.value_type, *_TEXT) else None
+    plain = (*_TEXT, DataType.is_boolean, DataType.is_integer, DataType.is_null)
+    return "plain" if _is(kind, *plain) else None
 
 
 def _is(kind: DataType, *tests: Callable[[DataType], object]) -> bool:

@@ -20,8 +20,16 @@ async def stage(redis: Redis, keys: JobKeys, domain: str, frames: Mapping[str, b
         await pipe.execute()
 
 
+async def unstage(redis: Redis, keys: JobKeys, domain: str, names: Sequence[str]) -> None:
+    """Delete these hidden keys of one's own; another attempt's may stand beside them."""
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.unlink(*names)
+        pipe.srem(keys.staged_index(domain), *names)
+        await pipe.execute()
+
+
 async def drop_staged(redis: Redis, keys: JobKeys, domains: Sequence[str]) -> None:
-    """Delete what was staged for a commit that never came."""
+    """Delete what any attempt staged for a commit that never came."""
     for domain in domains:
         index = keys.staged_index(domain)
         await redis.unlink(index, *await redis.smembers(index))  # type: ignore[misc]

@@ -150,7 +150,19 @@ class JobStatus:
 
 async def read_status(redis: Redis, keys: JobKeys) -> JobStatus:
     """The job's status; raises `JobNotFound` for an unknown, expired or deleted one."""
-    raw = await redis.hgetall(keys.meta)  # type: ignore[misc]
+    return _parsed(keys, await redis.hgetall(keys.meta))  # type: ignore[misc]
+
+
+async def read_held(redis: Redis, keys: JobKeys) -> tuple[JobStatus, bool]:
+    """The job's status, and whether a worker holds it, both at the same moment; raises like `read_status`."""
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.hgetall(keys.meta)
+        pipe.exists(keys.lease)
+        raw, held = await pipe.execute()
+    return _parsed(keys, raw), bool(held)
+
+
+def _parsed(keys: JobKeys, raw: Mapping[bytes, bytes]) -> JobStatus:
     if not raw:
         raise JobNotFound(
             f"There is no job {keys.job_id[:80]}. It may have expired or been deleted; ask again."

@@ -20,7 +20,7 @@ from tracesvc.results.index import ChunkEntry, read_index
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.lease import Lease, script
 from tracesvc.results.lifetime import expire_together
-from tracesvc.results.staging import drop_staged, stage
+from tracesvc.results.staging import drop_staged, stage, unstage
 from tracesvc.results.status import read_status
 from tracesvc.results.tally import DomainTally
 
@@ -124,7 +124,7 @@ class JobSink:
         staged = self._pending[domain].staged
         self._pending[domain] = _Pending()
         if staged:
-            await drop_staged(self._redis, self._keys, [domain])
+            await unstage(self._redis, self._keys, domain, staged)
 
     async def commit(self, domain: str, coverage: bytes, error: Fault | None = None) -> None:
         """Make the unit in progress visible: chunks, index, log, counters, coverage, checkpoint."""
@@ -163,6 +163,8 @@ class JobSink:
 
         async def whole() -> None:
             self._check(await self._run(self._commit, names + pending.staged, args))
+            if staged:  # they have their final names now; what is left is the list of them
+                await unstage(self._redis, self._keys, domain, pending.staged)
             self.tallies[domain] = tally
             self._pending[domain] = _Pending()
             self._bytes += pending.bytes

@@ -62,7 +62,7 @@ async def submit_trace(request: Request, svc: Svc) -> Response:
 async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response:
     fresh = min(svc.catalogue.domains[name].cache_seconds for name in query.domain_names)
     try:
-        job_id, deduplicated = await svc.queue.submit(
+        job_id, deduplicated, state = await svc.queue.submit(
             query,
             ANYONE,
             batch_size=svc.settings.trace_stream_batch_size,
@@ -71,13 +71,12 @@ async def _as_job(request: Request, svc: Service, query: TraceQuery) -> Response
         )
     except OSError as error:
         raise QueueUnavailable("Redis was lost while the job was queued. Try again.") from error
-    status = await svc.status(job_id)
     base = f"/api/trace/job/{job_id}"
     answer = {
         "stage": "events",
         "async": True,
         "job_id": job_id,
-        "status": status.state,
+        "status": state,
         "cid_count": len(query.container_ids),
         "deduplicated": deduplicated,
         "status_url": base,

@@ -62,6 +62,7 @@ async def cancel_job(job_id: str, svc: Svc) -> Response:
     if held:
         return JSONResponse({"status": "cancelling"}, status_code=202)
     await svc.queue.forget(await _newest(svc, status))
+    before = before or status.state  # another DELETE was faster
     return JSONResponse({"status": before if before in {"finished", "failed"} else "cancelled"})
 
 
