@@ -16,6 +16,7 @@ from typing import Final
 import click
 from rich.console import Console
 
+from bench.clients import client_rows
 from bench.measure import (
     OPEN_STREAMS,
     TENTH,
@@ -157,6 +158,7 @@ def measure(containers: int, console: Console) -> Report:
         tenth = memory_of_ours(redis_url, source_url, ids[::TENTH])  # of the whole plant
         mine = measure_ours(redis_url, source_url, ids, store, tell)
         other = measure_naive(redis_url, source_url, ids, store, tell)
+        clients = client_rows(redis_url, source_url, ids, tell)
         server = store.version()
     if other.job.records != mine.job.records:
         raise click.ClickException(
@@ -167,6 +169,7 @@ def measure(containers: int, console: Console) -> Report:
         *page_rows(mine, other),
         *memory_rows(mine, other, tenth),
         *first_record_rows(mine, containers),
+        *clients,
     ]
     return Report(containers, mine.job.records, server, rows, _notes(mine, other))
 

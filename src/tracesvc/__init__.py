@@ -4,6 +4,8 @@ The package in the order of a request; a file is one noun:
 
     cli, __main__    the `tracesvc` command
     demo/            the sample plant, the embedded Valkey, everything on one machine, the demo
+    commands/        the commands that ask a running service: trace, jobs, status, cancel
+    client/          TraceClient: typed lines, resumed after every cut, proved complete
     listen           the API's server: uvicorn around the app
     settings         every variable, its unit, its default
     app              the HTTP application put together
@@ -32,6 +34,7 @@ The package in the order of a request; a file is one noun:
     aggregation/     the mid-section defect analysis: definitions, files, the process that answers
     analyst          asks those processes
     sources/         where records are read: the protocol and its databases
+    files/           records as CSV, NDJSON, Parquet, Arrow and Excel, written by a process of its own
     lines            the protocol of the stream, line by line
     results/         what a job leaves in Redis: keys, frames, commit, stream, pages
     errors, clock, telemetry   leaves: the error tree, the times on the wire, logging

@@ -159,7 +159,7 @@ def doctor(*, as_json: bool) -> None:
 @cli.command()
 @click.option("--generators", is_flag=True, help="OpenAPI 3.1, as generators of clients read it.")
 def openapi(*, generators: bool) -> None:
-    """Print the description of the API: OpenAPI 3.2, with the type of the stream's lines."""
+    """Print the description of the API, OpenAPI 3.2."""
     from tracesvc.app import create_app
     from tracesvc.openapi import as_text, derive_31, describe_32
 

@@ -19,6 +19,7 @@ from tracesvc.routes.schemas import Problem
 from tracesvc.stage_query import LineageRequest, SeedRequest
 
 REF: Final = "#/components/schemas/{model}"
+BINARY: Final = {"type": "string", "format": "binary"}
 VERSION_32: Final = "3.2.0"
 VERSION_31: Final = "3.1.0"
 
@@ -95,15 +96,21 @@ def _say_ok(description: dict[str, Any]) -> None:
 
 
 def derive_31(description: dict[str, Any]) -> dict[str, Any]:
-    """The same description without what only 3.2 knows: `itemSchema` becomes the media type's `schema`."""
+    """The same description without what only 3.2 knows: `itemSchema` becomes the media type's `schema`.
+
+    A file in one of many formats becomes plain bytes: a generated method has one type.
+    """
     derived = copy.deepcopy(description)
     derived["openapi"] = VERSION_31
     for path in derived["paths"].values():
         for operation in path.values():
             for response in operation["responses"].values():
-                for media in response.get("content", {}).values():
+                content = response.get("content", {})
+                for media in content.values():
                     if "itemSchema" in media:
                         media["schema"] = media.pop("itemSchema")
+                if len(content) > 1 and all(media["schema"] == BINARY for media in content.values()):
+                    response["content"] = {"application/octet-stream": {"schema": BINARY}}
     return derived
 
 

@@ -69,9 +69,9 @@ async def get_catalogue(svc: Svc) -> Response:
 
 def _column(column: Column) -> dict[str, Any]:
     """A column as it is declared; only numbers have digits."""
-    declared = {"name": column.name, "type": column.type}
-    return (
-        declared | {"precision": column.precision, "scale": column.scale}
-        if column.type == "number"
-        else declared
-    )
+    return {
+        "name": column.name,
+        "type": column.type,
+        "precision": column.precision,
+        "scale": column.scale,
+    }

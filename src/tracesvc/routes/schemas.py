@@ -28,7 +28,7 @@ class Accepted(BaseModel):
     """A trace that runs as a job, or did already."""
 
     stage: Literal["events", "seed-resolve", "lineage"]
-    runs_async: Literal[True] = Field(alias="async")
+    runs_async: bool = Field(alias="async", description="Always true")
     job_id: str
     status: JobState
     cid_count: int | None
