@@ -79,7 +79,7 @@ fmt: setup ## format, repair what ruff can, write .env.example and docs/settings
 	$(BIN)/python -m checks.settings_docs --write
 
 # The universal resolution holds for every system and every Python from 3.11 on.
-COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --extra embedded --universal --python-version 3.11 \
+COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --extra embedded --extra otel --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS)
 
 lock: $(BIN)/uv ## resolve pyproject.toml into requirements*.lock (LOCK_ARGS=--upgrade: newest versions)

@@ -9,7 +9,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from tracesvc import clock
+from tracesvc import clock, meters, spans
 from tracesvc.audit import audit_job
 from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
@@ -41,9 +41,11 @@ async def run_attempt(bench: Workbench, job_id: str) -> None:
         logger.info("nothing to do: the job is gone, ended or held by another worker")
         return
     logger.info("attempt %d begins", lease.attempt)
+    meters.ATTEMPTS.inc()
     stopping = False
     try:
-        await _run_leased(bench, lease)
+        with meters.JOBS_RUNNING.track_inprogress():
+            await _run_leased(bench, lease)
     except asyncio.CancelledError:
         stopping = True
         raise
@@ -109,10 +111,13 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
 
 async def _work(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
+    if lease.attempt == 1:
+        meters.QUEUE_SECONDS.observe(status.elapsed_seconds)
     sink = bench.sink(lease)
     await sink.open(status.domains, status.cid_count or 0)
     try:
-        error = await _outcome(bench, status, sink)
+        with spans.gone_on(status.fields, "job", attempt=lease.attempt, containers=status.cid_count or 0):
+            error = await _outcome(bench, status, sink)
     finally:
         for domain in status.domains:
             with contextlib.suppress(RedisError, OSError):

@@ -15,6 +15,7 @@ import click
 
 from tracesvc.errors import SettingsError, TraceError
 from tracesvc.keyring import keys
+from tracesvc.overview import status
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +47,7 @@ def cli() -> None:
 
 
 cli.add_command(keys)
+cli.add_command(status)
 
 
 @cli.command()
@@ -128,7 +130,7 @@ def _serve(settings: Settings) -> None:
     from tracesvc.listen import address, listening_socket, server_config
     from tracesvc.telemetry import set_up_logging
 
-    set_up_logging()
+    set_up_logging(settings.trace_log_format, settings.trace_log_level)
     with listening_socket(settings.trace_host, settings.trace_port) as listener:
         app = _Starting(create_app(settings))
         config = server_config(app, settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     )
     trace_redis_prefix: str = Field("", description="text in front of every key of ours in Redis")
     trace_redis_max_connections: Count = Field(16, description="connections to Redis, per process")
+    trace_url: str = Field(
+        "",
+        description="the service that the command line asks; empty: the one at TRACE_HOST, TRACE_PORT",
+    )
+    trace_api_key: SecretStr = Field(SecretStr(""), description="the key that the command line asks with")
     trace_host: str = Field("127.0.0.1", description="address the API listens on")
     trace_port: int = Field(8000, ge=0, le=65535, description="port the API listens on")
     trace_catalogue: str = Field("", description="path of a catalogue file; empty: the built-in one")
@@ -103,6 +108,22 @@ class Settings(BaseSettings):
         description="where the default plant and embedded Redis live",
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
+
+    # What is seen from outside
+    trace_log_format: Literal["text", "json"] = Field(
+        "text", description="text for people, json (a document a line) for collectors"
+    )
+    trace_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="the least of our own log lines that is written"
+    )
+    trace_worker_metrics_address: str = Field(
+        "",
+        pattern=r"^(.+:\d{1,5})?$",
+        description="host:port where a worker shows its metrics; empty: nowhere",
+    )
+    trace_otlp_endpoint: str = Field(
+        "", description="OTLP/HTTP collector for traces (http://host:4318); empty: none are made"
+    )
 
     # Who may ask, and how much
     trace_api_keys_file: str = Field(
