@@ -65,10 +65,8 @@ def _about(name: str, check: Mapping[str, Any]) -> str:
 
 def _figures(text: str) -> dict[str, float]:
     """The figures without labels, by name; empty when they may not be seen."""
-    lines = (line.split() for line in text.splitlines() if line and line[0] not in "#{" and "{" not in line)
-    return {
-        words[0]: float(words[1]) for words in lines if len(words) == 2 and words[0].startswith("tracesvc_")
-    }  # noqa: PLR2004
+    plain = (line for line in text.splitlines() if line.startswith("tracesvc_") and "{" not in line)
+    return {name: float(value) for name, _, value in (line.partition(" ") for line in plain)}
 
 
 def _figure_lines(figures: Mapping[str, float]) -> Iterator[str]:

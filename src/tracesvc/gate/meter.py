@@ -8,6 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tracesvc import meters
+from tracesvc.gate.paths import API
 
 OTHER: Final = "other"
 METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST"})
@@ -31,7 +32,7 @@ class Meter:
         async def counting(message: Message) -> None:
             nonlocal route
             if message["type"] == "http.response.start":
-                route = str(getattr(scope.get("route"), "path", OTHER))
+                route = _template(scope)
                 meters.REQUESTS.labels(method, route, message["status"]).inc()
                 meters.REQUEST_SECONDS.labels(route).observe(time.monotonic() - begun)
                 meters.RESPONSES_OPEN.labels(route).inc()
@@ -44,3 +45,12 @@ class Meter:
         finally:
             if route:
                 meters.RESPONSES_OPEN.labels(route).dec()
+
+
+def _template(scope: Scope) -> str:
+    """The path that the route was declared with; a router's route does not know its prefix."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return OTHER
+    inside = scope["path"].startswith(f"{API}/") and not path.startswith(API)
+    return f"{API}{path}" if inside else str(path)
