@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -101,11 +101,25 @@ CHUNK_BYTES: Final = _histogram("tracesvc_chunk_bytes", "Size of a stored line."
 SLOT_SECONDS: Final = _histogram("tracesvc_slot_wait_seconds", "A statement's wait for a database slot.")
 
 
-def count_commit(domain: str, records: int, sizes: Sequence[int], *, since: float | None) -> None:
-    """A unit is in Redis: its records, and its lines' bytes. `since`: when the job's first ones began."""
-    RECORDS.labels(domain).inc(records)
-    COMMITTED_BYTES.labels(domain).inc(sum(sizes))
-    for size in sizes:
-        CHUNK_BYTES.observe(size)
-    if since is not None and records:
+class Line(Protocol):
+    """A stored line: its records, and its bytes."""
+
+    @property
+    def count(self) -> int:
+        """Records."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        ...
+
+
+def count_commit(domain: str, lines: Sequence[Line], *, since: float | None) -> None:
+    """A unit is in Redis. `since`: when the attempt began, if these are the job's first records."""
+    RECORDS.labels(domain).inc(sum(line.count for line in lines))
+    COMMITTED_BYTES.labels(domain).inc(sum(line.length for line in lines))
+    for line in lines:
+        CHUNK_BYTES.observe(line.length)
+    if since is not None and lines:
         FIRST_RECORD_SECONDS.observe(time.monotonic() - since)

@@ -7,6 +7,7 @@ too. Settings are read at the composition roots (`cli`, `app`, `worker`) and pas
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tracesvc.errors import SettingsError
 
 MIB: Final = 1024 * 1024
+SECRETS_DIR: Final = Path("/run/secrets")
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -141,6 +143,9 @@ class Settings(BaseSettings):
     trace_oidc_operator_role: str = Field(
         "tracesvc-operator", description="the role that sees everybody's jobs"
     )
+    trace_secrets_dir: Path = Field(
+        SECRETS_DIR, description="folder of files that hold one setting each, named for it: trace_redis_url …"
+    )
     trace_insecure: bool = Field(
         default=False, description="true: listen for other machines though nothing asks who they are"
     )
@@ -191,10 +196,12 @@ class Settings(BaseSettings):
 def load_settings(**overrides: object) -> Settings:
     """Read the environment and `.env`; `overrides` (field name to value) win.
 
-    Raises `SettingsError`, which names each wrong variable and never shows its value.
+    Files of the secrets' folder count less than both. Raises `SettingsError`, which names each wrong variable
+    and never shows its value.
     """
+    secrets = Path(os.environ.get("TRACE_SECRETS_DIR", SECRETS_DIR))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_secrets_dir=secrets if secrets.is_dir() else None, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
         raise SettingsError("; ".join(problems)) from None

@@ -167,8 +167,7 @@ class JobSink:
             self._check(await self._run(self._commit, names + pending.staged, args))
             if staged:  # they have their final names now; what is left is the list of them
                 await unstage(self._redis, self._keys, domain, pending.staged)
-            sizes = [entry.length for entry in pending.entries]
-            meters.count_commit(domain, pending.records, sizes, since=None if self._bytes else self._opened)
+            meters.count_commit(domain, pending.entries, since=None if self._bytes else self._opened)
             self.tallies[domain] = tally
             self._pending[domain] = _Pending()
             self._bytes += pending.bytes
