@@ -21,12 +21,18 @@ RUN uv pip install --python /opt/tracesvc/bin/python --no-cache --compile-byteco
 
 FROM python:3.11-slim
 # A named volume on /data starts with the owner that the folder has here.
-RUN useradd --system --uid 10001 --no-create-home tracesvc && install -d -o tracesvc /data
+RUN useradd --system --uid 10001 --no-create-home tracesvc \
+    && install -d -o tracesvc /data /var/lib/tracesvc
 COPY --from=build /opt/tracesvc /opt/tracesvc
 ENV PATH="/opt/tracesvc/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
-    TRACE_DATA_DIR=/data
+    TRACE_DATA_DIR=/var/lib/tracesvc \
+    TRACE_LOG_FORMAT=json
 USER tracesvc
-WORKDIR /data
-EXPOSE 8000
+WORKDIR /var/lib/tracesvc
+VOLUME /var/lib/tracesvc
+EXPOSE 8000 9100
+# The API's; a worker's is in docker-compose.yml. Listening for others wants keys: TRACE_API_KEYS_FILE.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/livez', timeout=3)"]
 CMD ["tracesvc", "api", "--host", "0.0.0.0", "--port", "8000"]

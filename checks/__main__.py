@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from checks import compose, links, openapi, places, settings_docs, sizes
+from checks import compose, deploy, links, openapi, places, settings_docs, sizes
 
 CHECKS: Final[dict[str, Callable[[Path], list[str]]]] = {
     "settings, .env.example, docs/settings.md": settings_docs.find_problems,
     "lengths of files and functions": sizes.find_problems,
-    "registry hosts and machine paths": places.find_problems,
+    "registry hosts, machine paths, keys": places.find_problems,
     "links": links.find_problems,
-    "compose file": compose.find_problems,
+    "compose files": compose.find_problems,
     "OpenAPI description": openapi.find_problems,
+    "deploy/": deploy.find_problems,
 }
 
 

@@ -1,4 +1,4 @@
-"""No file names a package registry's host or a folder of the machine it was written on."""
+"""No file names a package registry's host, a folder of the machine it was written on, or a key."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ FORBIDDEN: Final = {
     "a package registry's host": re.compile(
         r"\b(?:(?:test\.)?pypi\.org|pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com|deb\.debian\.org)\b"
     ),
+    "an API key": re.compile(r"\btrace_[0-9a-f]{12}_[A-Za-z0-9_-]{43}\b"),
     "a folder of one machine": re.compile(r"(?<![\w.>}~])/(?:work|root|home/\w+|Users/\w+|tmp/\w+)\b"),
 }
 

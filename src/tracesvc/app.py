@@ -47,6 +47,7 @@ from tracesvc.routes.deps import Service
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots
 from tracesvc.sources import Source, open_source
+from tracesvc.spans import set_up_spans
 from tracesvc.stages_at_once import StagesAtOnce
 from tracesvc.statements import Statements
 from tracesvc.telemetry import set_up_logging
@@ -88,7 +89,8 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(
     app: FastAPI, settings: Settings, catalogue: Catalogue, door: Door
 ) -> AsyncIterator[None]:
-    set_up_logging()
+    set_up_logging(settings.trace_log_format, settings.trace_log_level)
+    set_up_spans(settings.trace_otlp_endpoint, "api")
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
     keys = Keys(settings.trace_redis_prefix)

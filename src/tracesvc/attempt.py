@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from tracesvc import clock
+from tracesvc import clock, meters, spans
 from tracesvc.audit import audit_job
 from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, TraceError
 from tracesvc.lines import Fault
@@ -43,9 +43,11 @@ async def run_attempt(bench: Workbench, job_id: str) -> None:
         logger.info("nothing to do: the job is gone, ended or held by another worker")
         return
     logger.info("attempt %d begins", lease.attempt)
+    meters.ATTEMPTS.inc()
     stopping = False
     try:
-        await _run_leased(bench, lease)
+        with meters.JOBS_RUNNING.track_inprogress():
+            await _run_leased(bench, lease)
     except asyncio.CancelledError:
         stopping = True
         raise
@@ -111,6 +113,14 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
 
 async def _work(bench: Workbench, lease: Lease) -> None:
     status = await read_status(bench.redis, lease.keys)
+    if lease.attempt == 1:
+        meters.QUEUE_SECONDS.observe(status.elapsed_seconds)
+    with spans.gone_on(status.fields, "job", attempt=lease.attempt, containers=status.cid_count or 0):
+        await _trace(bench, lease, status)
+
+
+async def _trace(bench: Workbench, lease: Lease, status: JobStatus) -> None:
+    """All stages of the job, each from where the last attempt left it."""
     sink = bench.sink(lease)
     outage = Outage(bench.fetcher.ping, bench.settings.trace_source_patience_seconds)
     steps = Steps(bench, lease, status, outage.look)

@@ -175,7 +175,7 @@ def _serve(settings: Settings) -> None:
     from tracesvc.listen import address, listening_socket, server_config
     from tracesvc.telemetry import set_up_logging
 
-    set_up_logging()
+    set_up_logging(settings.trace_log_format, settings.trace_log_level)
     with listening_socket(settings.trace_host, settings.trace_port) as listener:
         app = _Starting(create_app(settings))
         config = server_config(app, settings)

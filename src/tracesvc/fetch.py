@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from arro3.compute import cast, dictionary_encode
 from arro3.core import Array, DataType, RecordBatch, Schema, Table, dictionary_dictionary
 
-from tracesvc import clock
+from tracesvc import clock, spans
 from tracesvc.ahead import ReadAhead
 from tracesvc.catalogue import Catalogue, Column, Domain
 from tracesvc.lines import Rows
@@ -103,7 +103,8 @@ class EventFetcher:
             found = match_lists(found, spec, container_ids, self._limits.round_trip_rows)
         async with contextlib.aclosing(found):
             async with gate or contextlib.nullcontext(), self._slots.slot():
-                batch = await anext(found, None)
+                with spans.span("statement", domain=domain, containers=len(container_ids)):
+                    batch = await anext(found, None)
             while batch is not None:
                 yield conform(batch, spec.columns)
                 batch = await anext(found, None)

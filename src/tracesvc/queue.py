@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from tracesvc import clock
+from tracesvc import clock, spans
 from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
@@ -116,6 +116,14 @@ class JobQueue:
         )
         return {name.decode(): round(max(0.0, now - at), 1) for name, at in found}
 
+    async def waiting(self) -> tuple[int, float]:
+        """How many messages no worker has taken yet, and for how many seconds the first has waited."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcard(self._limits.queue)
+            pipe.zrange(self._limits.queue, 0, 0, withscores=True)
+            count, first = await pipe.execute()
+        return int(count), max(0.0, time.time() - first[0][1] / 1000) if first else 0.0
+
     async def active_jobs(self) -> int:
         """How many jobs wait or run."""
         return int(await self._redis.zcard(self._keys.active()))
@@ -165,7 +173,7 @@ class JobQueue:
     ) -> dict[str, object]:
         """The meta hash of a new job."""
         expires = now + timedelta(seconds=self._limits.running_ttl_seconds)
-        return {
+        fields: dict[str, object] = {
             "status": "queued",
             "stage": query.stages[0],
             "stages": json.dumps(query.stages),
@@ -178,6 +186,7 @@ class JobQueue:
             "owner": owner,
             "digest": digest,
         }
+        return fields | spans.carried()
 
     async def queue_attempt(self, job_id: str, attempt: int) -> bool:
         """Put the job's id before the workers; each attempt is a message of its own. Raises `StoreFull`.

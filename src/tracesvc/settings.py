@@ -26,6 +26,7 @@ from pydantic_settings import (
 from tracesvc.errors import SettingsError
 
 MIB: Final = 1024 * 1024
+SECRETS_DIR: Final = Path("/run/secrets")
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -178,6 +179,22 @@ class Settings(BaseSettings):
     )
     trace_plant_timezone: str = Field("Asia/Taipei", description="IANA time zone of the plant's clock")
 
+    # What is seen from outside
+    trace_log_format: Literal["text", "json"] = Field(
+        "text", description="text for people, json (a document a line) for collectors"
+    )
+    trace_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="the least of our own log lines that is written"
+    )
+    trace_worker_metrics_address: str = Field(
+        "",
+        pattern=r"^(.+:\d{1,5})?$",
+        description="host:port where a worker shows its metrics; empty: nowhere",
+    )
+    trace_otlp_endpoint: str = Field(
+        "", description="OTLP/HTTP collector for traces (http://host:4318); empty: none are made"
+    )
+
     # Who may ask, and how much
     trace_api_keys_file: str = Field(
         "", description="path of the file of API keys that `tracesvc keys` writes; empty: no keys"
@@ -193,6 +210,9 @@ class Settings(BaseSettings):
     )
     trace_oidc_operator_role: str = Field(
         "tracesvc-operator", description="the role that sees everybody's jobs"
+    )
+    trace_secrets_dir: Path = Field(
+        SECRETS_DIR, description="folder of files that hold one setting each, named for it: trace_redis_url …"
     )
     trace_insecure: bool = Field(
         default=False, description="true: listen for other machines though nothing asks who they are"
@@ -275,10 +295,12 @@ def _secrets_in_files(settings_cls: type[BaseSettings]) -> dict[str, str]:
 def load_settings(**overrides: object) -> Settings:
     """Read the environment and `.env`; `overrides` (field name to value) win.
 
-    Raises `SettingsError`, which names each wrong variable and never shows its value.
+    Files of the secrets' folder count less than both. Raises `SettingsError`, which names each wrong variable
+    and never shows its value.
     """
+    secrets = Path(os.environ.get("TRACE_SECRETS_DIR", SECRETS_DIR))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(_secrets_dir=secrets if secrets.is_dir() else None, **overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         problems = [f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
         raise SettingsError("; ".join(problems)) from None

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tracesvc import meters
 from tracesvc.errors import SourceUnavailable
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import Keys
@@ -129,7 +130,7 @@ class SharedSlots:
 
     async def _wait(self, token: str) -> None:
         args: list[str | int] = [token, round(self._lease_seconds * 1000), self._limit]
-        with self._bell.watch(SIGNAL) as ring:
+        with meters.SLOT_SECONDS.time(), self._bell.watch(SIGNAL) as ring:
             while not await self._ask(keys=self._names, args=args):
                 await ring.wait(min(LOOK_SECONDS, self._lease_seconds / RENEWALS_PER_LEASE))
         self._held.add(token)

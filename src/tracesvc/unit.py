@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from tracesvc import meters, spans
 from tracesvc.ahead import ReadAhead
 from tracesvc.errors import TraceError
 from tracesvc.lines import Fault, Rows
@@ -147,6 +149,7 @@ class Unit:
             self._rows = self._start(ids)
         self._unread = False
         found: set[str] = set()
+        begun = time.monotonic()
         try:
             async for rows in self._rows:
                 found |= rows.containers
@@ -155,8 +158,12 @@ class Unit:
             if error is not self._rows.error:
                 raise
             await sink.drop(self.domain)
+            code = error.code if isinstance(error, TraceError) else TraceError.code
+            meters.UNIT_FAILURES.labels(self.domain, code).inc()
             return error
-        await sink.commit(self.domain, coverage_of(ids, found))
+        with spans.span("commit", domain=self.domain, containers=len(ids)):
+            await sink.commit(self.domain, coverage_of(ids, found))
+        meters.UNIT_SECONDS.labels(self.domain).observe(time.monotonic() - begun)
         return None
 
     async def _give_up(self, ids: list[str], sink: UnitSink, failure: Exception) -> None:
@@ -170,6 +177,7 @@ class Unit:
 async def give_up(domain: str, count: int, sink: UnitSink, failure: TraceError) -> None:
     """Commit the next `count` containers as failed."""
     logger.warning("%s: %d containers could not be fetched: %s", domain, count, failure.code)
+    meters.CONTAINERS_FAILED.labels(domain).inc(count)
     await sink.commit(domain, bytes([FAILED]) * count, Fault(code=failure.code, message=failure.detail))
 
 

@@ -19,13 +19,15 @@ from typing import Any, Final
 import uvloop
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
+from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
+from tracesvc import meters
 from tracesvc.analyst import Analyst
 from tracesvc.attempt import run_attempt
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
-from tracesvc.errors import TraceError
+from tracesvc.errors import SettingsError, TraceError
 from tracesvc.memory import keep_memory_together
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
 from tracesvc.reaper import reap
@@ -35,6 +37,7 @@ from tracesvc.results.keys import Keys
 from tracesvc.settings import Settings
 from tracesvc.sources import Source
 from tracesvc.sources import open_source as open_configured_source
+from tracesvc.spans import set_up_spans
 from tracesvc.telemetry import set_up_logging
 from tracesvc.workbench import Workbench
 
@@ -62,9 +65,22 @@ def run_worker(settings: Settings, open_source: OpenSource = open_configured_sou
     `open_source` makes the source that jobs are read from.
     """
     keep_memory_together()
-    set_up_logging()
+    set_up_logging(settings.trace_log_format, settings.trace_log_level)
+    set_up_spans(settings.trace_otlp_endpoint, "worker")
+    _show_metrics(settings.trace_worker_metrics_address)
     logging.getLogger("arq").setLevel(logging.CRITICAL)  # how an attempt ended, `attempt` has said already
     uvloop.run(_serve(settings, open_source))
+
+
+def _show_metrics(address: str) -> None:
+    """Serve this process's counters to Prometheus, from a thread of its own. Raises `SettingsError`."""
+    if not address:
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        start_http_server(int(port), host.strip("[]"), registry=meters.REGISTRY)
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"TRACE_WORKER_METRICS_ADDRESS: cannot listen on {address}: {error}") from None
 
 
 async def _serve(settings: Settings, open_source: OpenSource) -> None:

@@ -117,7 +117,7 @@ WRONG = {
     "none": {},
     "empty": {"Authorization": "Bearer"},
     "another scheme": {"Authorization": "Basic YWxpY2U6YWxpY2U="},
-    "no key": {"Authorization": "Bearer hunter2"},
+    "no key": {"Authorization": "Bearer nobody-knows"},
     "a key of nobody": {"Authorization": "Bearer trace_000000000000_" + "A" * 43},
     "an empty key header": {"X-API-Key": ""},
     "a long one": {"Authorization": "Bearer trace_" + "A" * 30_000},

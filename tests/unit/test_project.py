@@ -88,6 +88,8 @@ def test_only_links_that_lead_nowhere_are_found(tree: Path) -> None:
 
 def test_unknown_names_in_the_compose_file_are_found(tree: Path) -> None:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    production = (ROOT / "docker-compose.prod.yml").read_text(encoding="utf-8")
+    write(tree, "docker-compose.prod.yml", production.replace("TRACE_API_KEYS_FILE", "TRACE_KEYS"))
     write(
         tree,
         "docker-compose.yml",
@@ -95,6 +97,7 @@ def test_unknown_names_in_the_compose_file_are_found(tree: Path) -> None:
     )
     problems = compose.find_problems(tree)
     assert "docker-compose.yml: api: TRACE_REDIS is no setting" in problems
+    assert "docker-compose.prod.yml: api: TRACE_KEYS is no setting" in problems
     assert any("evict" in problem for problem in problems)
 
 

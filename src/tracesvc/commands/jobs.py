@@ -51,12 +51,22 @@ def _jobs(settings: Callable[..., Settings]) -> click.Command:
 
 def _status(settings: Callable[..., Settings]) -> click.Command:
     @click.command()
-    @click.argument("job_id")
+    @click.argument("job_id", required=False)
     @click.option("--watch", is_flag=True, help="Go on until the job ends, a line for each change.")
     @_json
     @_url
-    def status(job_id: str, url: str | None, *, watch: bool, as_json: bool) -> None:
-        """Show how far a job is. Exit code 0; 4 when it failed or was cancelled."""
+    def status(job_id: str | None, url: str | None, *, watch: bool, as_json: bool) -> None:
+        """Show how far a job is; without one, the whole service on one screen.
+
+        Exit code 0; 4 when the job failed or was cancelled.
+        """
+        if job_id is None:
+            from tracesvc.commands.overview import show_overview
+
+            if watch or as_json:
+                raise click.UsageError("--watch and --json want a job's id.")
+            show_overview(settings(trace_url=url))
+            return
         from tracesvc.commands.asking import COMPLETE, INCOMPLETE, ask
 
         job = ask(

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from tracesvc.gate.caller import Doorkeeper
+from tracesvc.gate.meter import Meter
 from tracesvc.gate.response_headers import ResponseHeaders
 from tracesvc.gate.turnstile import Turnstile
 from tracesvc.settings import Settings
@@ -30,4 +31,4 @@ def guard(app: ASGIApp, settings: Settings) -> ASGIApp:
             expose_headers=EXPOSED,
             max_age=600,
         )
-    return ResponseHeaders(guarded, shared=bool(origins))
+    return Meter(ResponseHeaders(guarded, shared=bool(origins)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import OutOfMemoryError
 
-from tracesvc import clock
+from tracesvc import clock, meters
 from tracesvc.errors import LeaseLost, ResultTooLarge, StoreFull
 from tracesvc.lines import Fault, JobState, records_line
 from tracesvc.results.codec import Frame, pack
@@ -65,6 +66,7 @@ class JobSink:
         self._pending: dict[str, _Pending] = {}
         self._ended: set[str] = set()
         self._bytes = 0
+        self._opened = time.monotonic()
 
     @property
     def job_id(self) -> str:
@@ -168,6 +170,7 @@ class JobSink:
             self._check(await self._run(self._commit, names + pending.staged, args))
             if staged:  # they have their final names now; what is left is the list of them
                 await unstage(self._redis, self._keys, domain, pending.staged)
+            meters.count_commit(domain, pending.entries, since=None if self._bytes else self._opened)
             self.tallies[domain] = tally
             self._pending[domain] = _Pending()
             self._bytes += pending.bytes

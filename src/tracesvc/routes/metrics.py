@@ -1,4 +1,4 @@
-"""GET /metrics: what waits and runs now, in Prometheus' text format."""
+"""GET /metrics: this process's counters, and what waits and runs now, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.exceptions import RedisError
 
+from tracesvc import meters
 from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
 
 router = APIRouter(tags=["health"])
@@ -22,7 +23,7 @@ router = APIRouter(tags=["health"])
     response_class=Response,
 )
 async def get_metrics(svc: Svc) -> Response:
-    """Gauges of what all processes share, read from Redis now; without Redis only `tracesvc_redis_up` 0."""
+    """The process's own counters; and, read from Redis now, what all processes share (max over processes)."""
     registry = CollectorRegistry()
     up = Gauge("tracesvc_redis_up", "1 when Redis answers.", registry=registry)
     try:
@@ -31,12 +32,19 @@ async def get_metrics(svc: Svc) -> Response:
         up.set(1)
     except (RedisError, OSError):
         up.set(0)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    text = generate_latest(registry) + generate_latest(meters.REGISTRY)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 async def _read(svc: Service, registry: CollectorRegistry) -> None:
     slots = await svc.slots.in_use()
+    waiting, oldest = await svc.queue.waiting()
+    memory = await svc.redis.info("memory")
     figures = {
+        "tracesvc_queue_waiting": ("Jobs that no worker has taken yet.", waiting),
+        "tracesvc_queue_oldest_seconds": ("How long the first of them has waited.", oldest),
+        "tracesvc_redis_used_bytes": ("Memory that Redis uses.", memory.get("used_memory", 0)),
+        "tracesvc_redis_max_bytes": ("Memory that Redis may use; 0: no limit.", memory.get("maxmemory", 0)),
         "tracesvc_database_slots_limit": ("Statements that may run at once.", slots.limit),
         "tracesvc_database_slots_held": ("Statements that run.", slots.held),
         "tracesvc_database_slots_waiting": (

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from tracesvc import meters
 from tracesvc.errors import (
     InvalidParams,
     MethodNotAllowed,
@@ -66,7 +67,8 @@ def install(app: FastAPI) -> None:
 
 
 def problem(error: TraceError) -> JSONResponse:
-    """An error of the tree as a response."""
+    """An error of the tree as a response, counted by its code."""
+    meters.PROBLEMS.labels(error.code).inc()
     body: dict[str, Any] = {
         "type": f"urn:tracesvc:problem:{error.code}",
         "title": error.title,
