@@ -7,7 +7,7 @@ The package in the order of a request; a file is one noun:
     commands/        the commands that ask a running service: trace, jobs, status, cancel
     client/          TraceClient: typed lines, resumed after every cut, proved complete
     listen           the API's server: uvicorn around the app
-    settings         every variable, its unit, its default
+    settings         every variable, its unit, its default; environment: where their values are found
     app              the HTTP application put together
     routes/          one screen each: parse, authorise, call, render
     query            the validated question, its digest, whether it is answered at once or as a job

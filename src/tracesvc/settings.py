@@ -7,7 +7,6 @@ holds the value. `.env` in the working directory is read too. Settings are read 
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from tracesvc.environment import secrets_in_files, unknown_among
 from tracesvc.errors import SettingsError
 
 MIB: Final = 1024 * 1024
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over files of secrets (`DB_PASSWORD_FILE`), and these over `.env`."""
         del file_secret_settings
-        files = InitSettingsSource(settings_cls, _secrets_in_files(settings_cls))
+        files = InitSettingsSource(settings_cls, secrets_in_files(settings_cls.model_fields))
         return init_settings, env_settings, files, dotenv_settings
 
     @field_validator("trace_plant_timezone")
@@ -275,23 +275,6 @@ class Settings(BaseSettings):
         return self.trace_redis_url.get_secret_value()
 
 
-def _secrets_in_files(settings_cls: type[BaseSettings]) -> dict[str, str]:
-    """Values of the settings whose variable with `_FILE` behind it names a file, as container secrets do.
-
-    Raises `SettingsError` for a file that cannot be read.
-    """
-    found = {}
-    for name in settings_cls.model_fields:
-        variable = f"{name.upper()}_FILE"
-        path = os.environ.get(variable, "")
-        if path:
-            try:
-                found[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                raise SettingsError(f"{variable}: the file that it names cannot be read") from None
-    return found
-
-
 def load_settings(**overrides: object) -> Settings:
     """Read the environment and `.env`; `overrides` (field name to value) win.
 
@@ -307,13 +290,5 @@ def load_settings(**overrides: object) -> Settings:
 
 
 def unknown_names(names: Iterable[str]) -> dict[str, str | None]:
-    """Variables that look like ours but are none, each with the nearest real name: most are typing errors."""
-    known = [name.upper() for name in Settings.model_fields]
-    files = {f"{name}_FILE" for name in known}
-    return {
-        name: next(iter(difflib.get_close_matches(name, known, n=1)), None)
-        for name in names
-        if name.startswith(("TRACE_", "EVENT_FETCHER_", "DB_SLOW_"))
-        and name not in known
-        and name not in files
-    }
+    """Variables that look like settings but are none, each with the nearest real name."""
+    return unknown_among(names, Settings.model_fields)

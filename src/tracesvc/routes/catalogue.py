@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from tracesvc.catalogue.model import Column
+from tracesvc.catalogue import Catalogue, Column
 from tracesvc.params import EVERY_TYPE, MAX_DAYS, MAX_ID_CHARACTERS, MAX_PATTERNS, MSD, RESOLVE_TYPES
 from tracesvc.routes import operations
 from tracesvc.routes.deps import Svc
@@ -21,22 +21,7 @@ router = APIRouter(tags=["catalogue"])
 async def get_catalogue(svc: Svc) -> Response:
     """Profiles with their default domains, domains with columns, workcentre groups, limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
-    profiles = {
-        name: {
-            "domains": list(catalogue.domains_of(name, {})),
-            "resolve_types": list(RESOLVE_TYPES.get(name, EVERY_TYPE)),
-        }
-        | (
-            {
-                "directions": {
-                    d: list(catalogue.domains_of(name, {"direction": d})) for d in ("backward", "forward")
-                }
-            }
-            if name == MSD
-            else {}
-        )
-        for name in catalogue.profiles
-    }
+    profiles = {name: _profile(name, catalogue) for name in catalogue.profiles}
     domains = {
         name: {
             "cache_seconds": domain.cache_seconds,
@@ -44,7 +29,7 @@ async def get_catalogue(svc: Svc) -> Response:
         }
         for name, domain in catalogue.domains.items()
     }
-    stations = [group.name for group in sorted(catalogue.groups, key=lambda group: group.order)]
+    route = sorted(catalogue.groups, key=lambda group: group.order)
     limits = {
         "async_cid_threshold": settings.trace_async_cid_threshold,
         "events_cid_limit": settings.trace_events_cid_limit,
@@ -59,12 +44,22 @@ async def get_catalogue(svc: Svc) -> Response:
         "seed_patterns": MAX_PATTERNS,
         "range_days": MAX_DAYS,
     }
-    groups = [
-        {"group": group.name, "order": group.order}
-        for group in sorted(svc.catalogue.groups, key=lambda group: group.order)
-    ]
+    groups = [{"group": group.name, "order": group.order} for group in route]
+    stations = [group.name for group in route]
     answer = {"profiles": profiles, "domains": domains, "stations": stations}
     return JSONResponse(answer | {"workcentre_groups": groups, "limits": limits})
+
+
+def _profile(name: str, catalogue: Catalogue) -> dict[str, Any]:
+    """What can be asked with a profile; the analysis has domains by its direction."""
+    found: dict[str, Any] = {
+        "domains": list(catalogue.domains_of(name, {})),
+        "resolve_types": list(RESOLVE_TYPES.get(name, EVERY_TYPE)),
+    }
+    if name == MSD:
+        ways = ("backward", "forward")
+        found["directions"] = {way: list(catalogue.domains_of(name, {"direction": way})) for way in ways}
+    return found
 
 
 def _column(column: Column) -> dict[str, Any]:
