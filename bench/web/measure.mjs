@@ -48,7 +48,8 @@ try {
   // Jump far down: the window must come.
   const jump = await page.evaluate(async () => {
     const begun = performance.now()
-    const body = document.querySelector('.ag-body-viewport')
+    const scrolls = (each) => each.scrollHeight > each.clientHeight * 10 && getComputedStyle(each).overflowY !== 'visible'
+    const body = [...document.querySelectorAll('.ag-root *')].find(scrolls)
     body.scrollTop = body.scrollHeight * 0.9
     const filled = () => [...document.querySelectorAll('.ag-row')].some((row) => Number(row.getAttribute('row-index')) > 1000 && row.querySelector('.ag-cell')?.textContent)
     while (!filled()) await new Promise(requestAnimationFrame)
