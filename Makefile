@@ -101,8 +101,8 @@ check-audit: setup
 bench: setup ## measure against the obvious design and the limits, into bench/results.md (BENCH_ARGS)
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
 
-bench-web: web setup ## measure the page with 1 M and 5 M records in Chromium, into bench/web/results.md
-	cd web && node ../bench/web/run.mjs $(BENCH_ARGS)
+bench-web: web setup ## measure the page with 1 M and more records in Chromium (BENCH_ARGS)
+	$(BIN)/python -m bench.web.run $(BENCH_ARGS)
 
 soak: setup soak-demo soak-chaos ## the demo SOAK_ROUNDS times (10), then tests/chaos in full for SOAK_MINUTES (60)
 soak-demo: setup

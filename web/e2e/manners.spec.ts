@@ -14,7 +14,7 @@ test('what is pasted is told apart and counted before it is sent', async ({ blan
   await paste(page, 'GA25070001-A00-009, GA25070001-A00-010\nGA25070001\nWFK-000004;F25070001-001\t"GD25070001"\n48810380001cb853 GA25070001')
   for (const text of ['2 Lots', '1 Work orders', '1 Wafer lots', '1 Serial numbers or unknown', '1 Rework orders (GD)', '1 Container ids']) {
     const [count, kind] = [text.slice(0, 1), text.slice(2)]
-    await expect(page.locator('.chip', { has: page.locator('option:checked', { hasText: new RegExp(`^${kind!.replace(/[()]/g, '\\$&')}$`) }) }).locator('strong')).toHaveText(count!)
+    await expect(page.locator('.chip', { has: page.locator('option:checked', { hasText: new RegExp(`^${kind.replace(/[()]/g, '\\$&')}$`) }) }).locator('strong')).toHaveText(count)
   }
   await expect(page.getByText('one repetition left out').or(page.getByText('1 repetition left out'))).toBeVisible()
   await picture(page, 'ask')

@@ -26,7 +26,7 @@ interface Fixtures {
 
 export const test = base.extend<Fixtures, { stack: Stack }>({
   stack: [
-    // eslint-disable-next-line no-empty-pattern -- Playwright reads the pattern
+     
     async ({}, use) => {
       const python = [resolve(ROOT, '.venv/bin/python')].find((path) => existsSync(path)) ?? 'python3'
       const child = spawn(python, ['-m', 'tests.page.stack'], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] })

@@ -28,7 +28,7 @@ export class Replay {
   async start(): Promise<this> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
     const base = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-    globalThis.fetch = (input, init) => this.#fetch(new URL(String(input), base), init)
+    globalThis.fetch = (input, init) => this.#fetch(new URL(input as string, base), init)
     return this
   }
 

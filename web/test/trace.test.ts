@@ -111,7 +111,10 @@ describe('a job', () => {
   it('that is cut after each line is read on from its cursor', async () => {
     let allowed = 0
     server.meddle = (answer) => {
-      if (!answer.path.endsWith('/stream')) return answer.send(answer.body)
+      if (!answer.path.endsWith('/stream')) {
+        answer.send(answer.body)
+        return
+      }
       // Meta and domain_start and one line more, each time.
       const lines = answer.body.toString().split('\n').slice(0, 3)
       allowed++

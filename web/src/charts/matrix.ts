@@ -3,6 +3,7 @@ import { number } from '@/i18n'
 
 import type { EChartsOption } from './echarts'
 import { palette } from './palette'
+import { escaped } from './pareto'
 
 export interface Matrix {
   readonly rows: readonly Cell[]
@@ -59,9 +60,4 @@ export function matrixOption(matrix: Matrix, name: (key: Cell) => string, unit: 
       },
     ],
   }
-}
-
-/** Names come from the plant and go into a tooltip's HTML. */
-export function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 }

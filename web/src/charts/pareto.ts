@@ -29,7 +29,6 @@ export function cumulative(bars: readonly ParetoBar[], rest = 0): number[] {
 /** Bars from the greatest, the cumulative line over them, and a mark at 80 %. `chosen` stand out, the others fade. */
 export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chosen: ReadonlySet<string>, shares: readonly number[]): EChartsOption {
   const colours = palette()
-  const rated = bars.some((bar) => bar.rate !== undefined)
   const faded = (bar: ParetoBar): boolean => chosen.size > 0 && !chosen.has(bar.name)
   const axisText = { color: colours.faint, fontSize: 11 }
   return {
@@ -44,13 +43,14 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
       borderColor: colours.line,
       textStyle: { color: colours.text, fontSize: 12 },
       confine: true,
+      formatter: (all) => tip(bars, shares, text, (all as unknown as { dataIndex: number }[])[0]?.dataIndex ?? -1),
     },
     xAxis: {
       type: 'category',
       data: bars.map((bar) => bar.name),
       axisTick: { show: false },
       axisLine: { lineStyle: { color: colours.line } },
-      axisLabel: { ...axisText, interval: 0, rotate: bars.length > 5 ? 32 : 0, width: bars.length > 5 ? 96 : 110, overflow: 'truncate' },
+      axisLabel: { ...axisText, interval: bars.length > 14 ? 'auto' : 0, rotate: bars.length > 5 ? 32 : 0, width: bars.length > 5 ? 96 : 110, overflow: 'truncate' },
     },
     yAxis: [
       {
@@ -73,7 +73,6 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
         name: text.value,
         barMaxWidth: 46,
         itemStyle: { borderRadius: [2, 2, 0, 0] },
-        tooltip: { valueFormatter: (value) => number(Number(value)) },
         data: bars.map((bar) => ({
           value: bar.value,
           itemStyle: { color: colours.bar, opacity: faded(bar) ? 0.3 : 1 },
@@ -86,7 +85,6 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
         symbolSize: 5,
         color: colours.over,
         lineStyle: { width: 1.8 },
-        tooltip: { valueFormatter: (value) => percent(Number(value)) },
         data: shares.map((share) => Number(share.toFixed(2))),
         markLine: {
           silent: true,
@@ -96,23 +94,21 @@ export function paretoOption(bars: readonly ParetoBar[], text: ParetoText, chose
           data: [{ yAxis: 80 }],
         },
       },
-      ...(rated
-        ? [
-            {
-              type: 'line' as const,
-              name: text.rate,
-              yAxisIndex: 1,
-              symbol: 'diamond',
-              symbolSize: 8,
-              color: colours.hues[2]!,
-              lineStyle: { width: 0 },
-              tooltip: { valueFormatter: (value: unknown) => percent(Number(value), 4) },
-              data: bars.map((bar) => bar.rate ?? null),
-            },
-          ]
-        : []),
     ],
   }
+}
+
+function tip(bars: readonly ParetoBar[], shares: readonly number[], text: ParetoText, index: number): string {
+  const bar = bars[index]
+  if (bar === undefined) return ''
+  const lines = [`<b>${escaped(bar.name)}</b>`, `${escaped(text.value)}: ${number(bar.value)}`, `${escaped(text.cumulative)}: ${percent(shares[index] ?? 0)}`]
+  if (bar.rate !== undefined && bar.rate !== null) lines.push(`${escaped(text.rate)}: ${percent(bar.rate, 4)}`)
+  return lines.join('<br>')
+}
+
+/** Names come from the plant and go into a tooltip's HTML. */
+export function escaped(value: string): string {
+  return value.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 }
 
 export function compact(value: number): string {

@@ -5,8 +5,8 @@ import { number, plantTime } from '@/i18n'
 
 import type { EChartsOption } from './echarts'
 import { rowOf, rowsOf, type Happening, type Lane } from './happenings'
-import { escaped } from './matrix'
 import { palette, type Palette } from './palette'
+import { escaped } from './pareto'
 
 const HEIGHT = 13
 

@@ -72,6 +72,7 @@ export function trendOption(days: readonly TrendDay[], text: { value: string; ra
               name: text.rate,
               yAxisIndex: 1,
               symbolSize: 4,
+              connectNulls: true,
               color: colours.over,
               tooltip: { valueFormatter: (value: unknown) => percent(Number(value), 4) },
               data: days.map((one) => one.rate ?? null),

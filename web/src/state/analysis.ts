@@ -38,7 +38,10 @@ export function detailQuery(filters: AnalysisFilters, query: Partial<DetailQuery
 }
 
 export async function detail(jobId: string, filters: AnalysisFilters, query: DetailQuery): Promise<DetailPage> {
-  return (await call('GET', `${path(jobId)}/detail?${detailQuery(filters, query)}`)) as DetailPage
+  // The service's own order, until one is chosen.
+  const { offset, limit } = query
+  const chosen = query.sort === null ? { offset, limit } : query
+  return (await call('GET', `${path(jobId)}/detail?${detailQuery(filters, chosen)}`)) as DetailPage
 }
 
 export function detailCsv(jobId: string, filters: AnalysisFilters): string {

@@ -32,7 +32,9 @@ export class Dictionary {
     if (this.plain) return this.#add(bytes, begin, end, hash)
     this.#asked++
     const mask = this.#table.length - 1
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+    // At most half of the slots are taken: an empty one always comes.
+    let slot = hash & mask
+    for (;;) {
       const code = this.#table[slot]!
       if (code === 0) {
         const added = this.#add(bytes, begin, end, hash)
@@ -40,6 +42,7 @@ export class Dictionary {
         return added
       }
       if (this.#hashes[code]! === hash && this.equals(code, bytes, begin, end)) return code
+      slot = (slot + 1) & mask
     }
   }
 

@@ -167,7 +167,7 @@ export const looking = {
     next: 'Next',
     page: '{from} to {to} of {total}',
     sort: 'Sort by {column}',
-    unclassified: '{n} records at stations of no group are neither upstream nor downstream: {names}',
+    unclassified: 'At stations of no group, so neither upstream nor downstream, and in no chart: {names}',
     unavailable: 'Left out: {domain} is not complete.',
     kpi: {
       total_input: 'Input',

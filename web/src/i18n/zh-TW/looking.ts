@@ -164,7 +164,7 @@ export const looking: typeof English = {
     next: '下一頁',
     page: '{from} 至 {to}，共 {total}',
     sort: '依 {column} 排序',
-    unclassified: '{n} 筆紀錄的站別不屬任何群組，既非上游亦非下游：{names}',
+    unclassified: '站別不屬任何群組，既非上游亦非下游，不列入圖表：{names}',
     unavailable: '不顯示：「{domain}」不完整。',
     kpi: {
       total_input: '投入',
