@@ -5,10 +5,13 @@ The package in the order of a request; a file is one noun:
     cli, __main__    the `tracesvc` command
     demo/            the sample plant, the embedded Valkey, everything on one machine, the demo
     commands/        the commands that ask a running service: trace, jobs, status, cancel
+    keyring          `tracesvc keys`
     client/          TraceClient: typed lines, resumed after every cut, proved complete
-    listen           the API's server: uvicorn around the app
+    listen, connection   the API's server: uvicorn around the app, and the bounds of a connection
     settings         every variable, its unit, its default; environment: where their values are found
     app              the HTTP application put together
+    gate/            what a request passes first: headers, who asks, how often; counted
+    access/, rates   API keys and tokens; limits by caller
     routes/          one screen each: parse, authorise, call, render
     query            the validated question, its digest, whether it is answered at once or as a job
     params           parts of the question: ids, seeds, what an analysis is asked for
@@ -18,7 +21,7 @@ The package in the order of a request; a file is one noun:
     attempt, reaper  one attempt at a job under its lease; jobs that nobody works on any more
     workbench        what a worker hands to each attempt
     doctor           is everything there that a trace needs?
-    connect          the clients that app and worker share, made from the settings
+    connect, sentinel    the clients that app and worker share, made from the settings
     runner           a trace, unit by unit, from a source into a sink
     unit             the grain of it: fetched, tried again, halved, committed
     slots            how many statements run at once, over all processes
@@ -37,7 +40,8 @@ The package in the order of a request; a file is one noun:
     files/           records as CSV, NDJSON, Parquet, Arrow and Excel, written by a process of its own
     lines            the protocol of the stream, line by line
     results/         what a job leaves in Redis: keys, frames, commit, stream, pages
-    errors, clock, telemetry   leaves: the error tree, the times on the wire, logging
+    audit            one log line a trace: who, what, how much, how it ended
+    errors, clock, telemetry, meters, spans   leaves: the error tree, times on the wire, logs, counters, spans
 
 Importing any of it does nothing: no connection, no thread, no file.
 """

@@ -17,6 +17,7 @@ from tracesvc.queue import QueueLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.cache import EventCache
 from tracesvc.results.keys import Keys
+from tracesvc.sentinel import is_sentinel, sentinel_pool
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots, Slots
 from tracesvc.sources.base import Source
@@ -34,8 +35,9 @@ def connect_redis(settings: Settings) -> Redis:
         raise SettingsError(
             "TRACE_REDIS_URL is empty. Give one, or run `tracesvc up`, which brings its own Redis."
         )
+    make = sentinel_pool if is_sentinel(settings.redis_url) else BlockingConnectionPool.from_url
     try:
-        pool = BlockingConnectionPool.from_url(
+        pool = make(
             settings.redis_url,
             max_connections=settings.trace_redis_max_connections,
             timeout=POOL_WAIT_SECONDS,
@@ -43,10 +45,11 @@ def connect_redis(settings: Settings) -> Redis:
             socket_timeout=SOCKET_SECONDS,
             health_check_interval=30,
         )
-    except ValueError as error:
+    except ValueError:
         raise SettingsError(
-            "TRACE_REDIS_URL is no address of the form redis://, rediss:// or unix://."
-        ) from error
+            "TRACE_REDIS_URL is no address of the form redis://, rediss://, unix:// or "
+            "redis+sentinel://host:26379,host:26379/service."
+        ) from None
     pool.connection_class = type("Prompt", (_PromptSending, pool.connection_class), {})
     return Redis.from_pool(pool)  # closes it, too
 

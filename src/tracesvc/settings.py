@@ -158,7 +158,8 @@ class Settings(BaseSettings):
     )
     trace_duckdb_threads: Count = Field(2, description="threads of the embedded source's DuckDB")
     trace_redis_url: SecretStr = Field(
-        SecretStr(""), description="redis://, rediss://, unix://; empty: `tracesvc up` starts an embedded one"
+        SecretStr(""),
+        description="redis://, rediss://, unix://, redis+sentinel://; empty: `tracesvc up` starts one",
     )
     trace_redis_prefix: str = Field("", description="text in front of every key of ours in Redis")
     trace_redis_max_connections: Count = Field(16, description="connections to Redis, per process")

@@ -1,4 +1,4 @@
-"""Three API and four worker processes on one Redis: small jobs do not wait for giants, nothing is lost."""
+"""Three API and four worker processes on one Redis: a small job does not wait for giants."""
 
 from __future__ import annotations
 
