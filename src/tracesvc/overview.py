@@ -20,7 +20,10 @@ MIB: Final = 1024 * 1024
 @click.command()
 @click.option("--url", help="The service (TRACE_URL).")
 def status(url: str | None) -> None:
-    """Show the whole service on one screen: health, queue, database slots, memory, newest jobs."""
+    """Show the whole service on one screen.
+
+    Its health, queue, database slots and memory, and the newest jobs.
+    """
     import httpx
 
     from tracesvc.listen import address
