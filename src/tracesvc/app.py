@@ -17,6 +17,7 @@ from tracesvc.connect import connect_redis, open_fetcher, queue_limits, shared_s
 from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
+from tracesvc.pulse import Pulse
 from tracesvc.queue import JobQueue
 from tracesvc.rates import RateLimits
 from tracesvc.results.bell import Bell
@@ -74,6 +75,7 @@ async def _lifespan(
     keys = Keys(settings.trace_redis_prefix)
     bell = Bell(redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
+    pulse = Pulse(connect_redis(settings.model_copy(update={"trace_redis_max_connections": 1})))
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -85,7 +87,8 @@ async def _lifespan(
         slots=slots,
         ping_source=source.ping,
         door=door,
-        rates=RateLimits(redis, settings),
+        rates=RateLimits(redis, pulse, settings),
+        pulse=pulse,
     )
     bell.start()
     await warn_of_eviction(redis)
@@ -94,6 +97,7 @@ async def _lifespan(
     finally:
         await bell.stop()
         await door.aclose()
+        await pulse.aclose()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()
