@@ -11,7 +11,7 @@ The package in the order of a request; a file is one noun:
     settings         every variable, its unit, its default; environment: where their values are found
     app              the HTTP application put together
     gate/            what a request passes first: headers, who asks, how often; counted
-    access/, rates   API keys and tokens; limits by caller
+    access/, rates, pulse   API keys and tokens; limits by caller; whether Redis answers
     routes/          one screen each: parse, authorise, call, render
     query            the validated question, its digest, whether it is answered at once or as a job
     params           parts of the question: ids, seeds, what an analysis is asked for

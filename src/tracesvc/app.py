@@ -20,6 +20,7 @@ from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue
 from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
+from tracesvc.pulse import Pulse
 from tracesvc.query import TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.rates import RateLimits
@@ -102,6 +103,7 @@ async def _lifespan(
         open_statements(settings, source, catalogue, local),
     )
     analyst = Analyst(settings)
+    pulse = Pulse(connect_redis(settings.model_copy(update={"trace_redis_max_connections": 1})))
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
@@ -116,7 +118,8 @@ async def _lifespan(
         exports=asyncio.Semaphore(settings.trace_export_max_concurrent),
         ping_source=source.ping,
         door=door,
-        rates=RateLimits(redis, settings),
+        rates=RateLimits(redis, pulse, settings),
+        pulse=pulse,
     )
     bell.start()
     await warn_of_eviction(redis)
@@ -126,6 +129,7 @@ async def _lifespan(
         await bell.stop()
         await analyst.close()
         await door.aclose()
+        await pulse.aclose()
         await source.close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()

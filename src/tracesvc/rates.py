@@ -20,11 +20,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc.access import RateClass
+from tracesvc.pulse import Pulse
 from tracesvc.settings import Settings
 
-# Redis that is away must not slow down what is answered without it: it is asked shortly, then left alone.
-ASK_SECONDS: Final = 0.25
-AWAY_SECONDS: Final = 2.0
+# Long enough for a burst that waits for the pool: a limit that opens under load would be none.
+ASK_SECONDS: Final = 10.0
 TIMES: Final[Mapping[RateClass, int]] = {"standard": 1, "high": 10}
 
 
@@ -62,7 +62,7 @@ class Count:
 class RateLimits:
     """The limits of the settings over one Redis."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Redis, pulse: Pulse, settings: Settings) -> None:
         options: dict[str, Any] = {"connection_pool": redis.connection_pool}
         prefix = f"{settings.trace_redis_prefix}trace:rate"
         storage = RedisStorage("async+redis://", implementation="redispy", key_prefix=prefix, **options)
@@ -74,12 +74,12 @@ class RateLimits:
             )
             for budget in Budget
         }
-        self._away_until = 0.0
+        self._pulse = pulse
 
     async def count(self, budget: Budget, caller: str, rate_class: RateClass = "standard") -> Count | None:
         """Count one request; None when nothing is counted: an unlimited caller, or a Redis that is away."""
         times = TIMES.get(rate_class)
-        if times is None or time.monotonic() < self._away_until:
+        if times is None or not await self._pulse.beats():
             return None
         most, window = self._windows[budget]
         item = RateLimitItemPerSecond(most * times, window)
@@ -88,7 +88,6 @@ class RateLimits:
                 admitted = await self._limiter.hit(item, budget.value, caller)
                 stats = await self._limiter.get_window_stats(item, budget.value, caller)
         except (RedisError, OSError):
-            self._away_until = time.monotonic() + AWAY_SECONDS
             return None
         reset = max(0, math.ceil(stats.reset_time - time.time()))
         return Count(admitted, item.amount, window, stats.remaining if admitted else 0, reset)

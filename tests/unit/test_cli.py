@@ -14,7 +14,7 @@ from tracesvc.cli import cli, main
 
 def test_help_names_every_command() -> None:
     text = CliRunner().invoke(cli, ["--help"]).output
-    for command in ("up", "api", "worker", "sample-plant", "demo"):
+    for command in ("up", "api", "worker", "sample-plant", "demo", "keys", "status"):
         assert f"\n  {command} " in text
     assert "..." not in text.partition("Commands:")[2]
 

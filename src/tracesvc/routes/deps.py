@@ -21,6 +21,7 @@ from tracesvc.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from tracesvc.pulse import Pulse
 from tracesvc.query import StageQuery, TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.rates import RateLimits
@@ -94,15 +95,12 @@ class Service:
     ping_source: Callable[[], Awaitable[None]]
     door: Door
     rates: RateLimits
+    pulse: Pulse
     caller: Caller = ANYONE
 
     async def redis_answers(self) -> bool:
-        """Whether Redis answers a PING soon."""
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                return bool(await self.redis.ping())
-        except (RedisError, OSError):
-            return False
+        """Whether Redis answers."""
+        return await self.pulse.beats()
 
     async def jobs_available(self) -> bool:
         """Whether a trace can be answered with a job now (protocol.md, 1)."""

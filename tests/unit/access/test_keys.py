@@ -31,7 +31,7 @@ def test_a_key_is_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     assert (caller.name, caller.role, caller.rate_class) == ("mes", "operator", "standard")
     listed = tool("list", path=path)
     assert "mes" in listed
-    secret = key.rpartition("_")[2]
+    secret = key.split("_", 2)[2]
     assert secret not in listed + path.read_text()
     tool("revoke", "mes", path=path)
     assert KeyFile(path).caller(key) is None
