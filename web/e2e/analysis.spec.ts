@@ -13,7 +13,7 @@ test('a defect analysis says its scope, its method and its completeness, and is 
   await whole(page)
   await expect(page.getByText('Lots at 測試, backward')).toBeVisible()
   await expect(page.getByText('Lineage and all domains are complete.')).toBeVisible()
-  const defects = page.locator('.kpi', { hasText: 'Defects' }).locator('dd')
+  const defects = page.locator('.kpi', { has: page.getByText('Defects', { exact: true }) }).locator('dd')
   const before = Number((await defects.innerText()).replaceAll(',', ''))
   expect(before).toBeGreaterThan(0)
   await expect(page.locator('figure', { hasText: 'Upstream machine' }).locator('canvas')).toBeVisible()

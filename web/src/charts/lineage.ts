@@ -100,6 +100,7 @@ export function pictureOf(family: Family, folded: ReadonlySet<string>): Picture 
   const at = new Map<string, Placed>()
   const reached = new Set<string>()
   const starts = [...family.nodes.keys()].filter((id) => (family.parents.get(id)?.length ?? 0) === 0)
+  const taken = new Set<string>()
   let row = 0
   // Deep chains would overflow a recursion: the stack is ours. `rows` collects where the children of a node stand.
   interface Frame { id: string; children: string[]; next: number; rows: number[] }
@@ -119,8 +120,13 @@ export function pictureOf(family: Family, folded: ReadonlySet<string>): Picture 
       }
       stack.pop()
       const [first, last] = [top.rows[0], top.rows.at(-1)]
-      const mine = first === undefined || last === undefined ? row++ : (first + last) / 2
-      const one: Placed = { id: top.id, column: family.depth.get(top.id) ?? 0, row: mine, hidden: 0 }
+      const column = family.depth.get(top.id) ?? 0
+      let mine = first === undefined || last === undefined ? row++ : (first + last) / 2
+      // What hangs on a node may stand in its own column, where a cycle was cut: then it gets a row of its own.
+      const spots = (at: number): string[] => [`${column} ${Math.floor(at)}`, `${column} ${Math.ceil(at)}`]
+      if (spots(mine).some((spot) => taken.has(spot))) mine = row++
+      for (const spot of spots(mine)) taken.add(spot)
+      const one: Placed = { id: top.id, column, row: mine, hidden: 0 }
       placed.push(one)
       at.set(top.id, one)
       stack.at(-1)?.rows.push(mine)

@@ -38,7 +38,7 @@ export class Dictionary {
       const code = this.#table[slot]!
       if (code === 0) {
         const added = this.#add(bytes, begin, end, hash)
-        if (!this.plain) this.#enter(slot, added)
+        this.#enter(slot, added)
         return added
       }
       if (this.#hashes[code]! === hash && this.equals(code, bytes, begin, end)) return code
@@ -142,6 +142,8 @@ export class Dictionary {
   }
 
   #enter(slot: number, code: number): void {
+    // Adding it may have given up the table.
+    if (this.#table.length === 0) return
     this.#table[slot] = code
     if (this.size * 2 <= this.#table.length) return
     const table = new Uint32Array(this.#table.length * 2)
