@@ -19,18 +19,8 @@ NEWEST: Final = 8
 MIB: Final = 1024 * 1024
 
 
-<<<<<<< HEAD:src/tracesvc/commands/overview.py
 def show_overview(settings: Settings) -> None:
     """Print it, for the service that the settings name. Raises what says why it cannot be had."""
-=======
-@click.command()
-@click.option("--url", help="The service (TRACE_URL).")
-def status(url: str | None) -> None:
-    """Show the whole service on one screen.
-
-    Its health, queue, database slots and memory, and the newest jobs.
-    """
->>>>>>> ops:src/tracesvc/overview.py
     import httpx
 
     from tracesvc.listen import address
