@@ -126,11 +126,8 @@ async def _lifespan(
     try:
         yield
     finally:
-        await bell.stop()
-        await analyst.close()
-        await door.aclose()
-        await pulse.aclose()
-        await source.close()
+        for close in (bell.stop, analyst.close, door.aclose, pulse.aclose, source.close):
+            await close()
         with contextlib.suppress(RedisError, OSError):
             await redis.aclose()
 
