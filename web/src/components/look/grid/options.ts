@@ -82,8 +82,10 @@ export function columnDef(column: Column, index: number, hidden: boolean): ColDe
     colId: column.name,
     headerName: column.name,
     hide: hidden,
-    width: column.type === 'timestamp' ? 150 : numeric ? 110 : 150,
+    width: column.type === 'timestamp' ? 168 : numeric ? 110 : column.name === 'CONTAINERNAME' ? 178 : 150,
     maxWidth: 420,
+    // Their widest text is known; what is measured is only what happens to be drawn.
+    suppressAutoSize: column.type === 'timestamp' || column.name === 'CONTAINERNAME',
     sortable: true,
     resizable: true,
     filter: filter ?? false,
