@@ -16,7 +16,7 @@ router = APIRouter(tags=["catalogue"])
     "/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **schemas.CATALOGUE
 )
 async def get_catalogue(svc: Svc) -> Response:
-    """Profiles with their default domains, domains with columns, workcentre groups, limits in force."""
+    """Profiles with their default domains, domains with columns and types, and the limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {
         name: {"domains": list(catalogue.domains_of(name, {}))}
@@ -50,10 +50,4 @@ async def get_catalogue(svc: Svc) -> Response:
         "page_limit": 50_000,
         "page_max_memory_bytes": settings.trace_page_max_memory_bytes,
     }
-    groups = [
-        {"group": group.name, "order": group.order}
-        for group in sorted(svc.catalogue.groups, key=lambda group: group.order)
-    ]
-    return JSONResponse(
-        {"profiles": profiles, "domains": domains, "workcentre_groups": groups, "limits": limits}
-    )
+    return JSONResponse({"profiles": profiles, "domains": domains, "limits": limits})
