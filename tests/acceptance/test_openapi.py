@@ -346,14 +346,6 @@ async def test_the_catalogue_names_domains_with_columns_and_types(api: httpx.Asy
     assert [(column["name"], column["type"]) for column in domains["history"]["columns"]] == HISTORY
 
 
-async def test_the_catalogue_names_the_workcentre_groups_in_the_order_of_the_route(
-    api: httpx.AsyncClient,
-) -> None:
-    groups = (await api.get("/api/trace/catalogue")).json()["workcentre_groups"]
-    assert [group["order"] for group in groups] == list(range(12))
-    assert (groups[0]["group"], groups[10]["group"], groups[11]["group"]) == ("切割", "元件切割", "測試")
-
-
 async def test_the_catalogue_tells_no_sql(api: httpx.AsyncClient) -> None:
     text = (await api.get("/api/trace/catalogue")).text
     assert "SELECT" not in text.upper()

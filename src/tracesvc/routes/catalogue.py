@@ -19,7 +19,7 @@ router = APIRouter(tags=["catalogue"])
     "/catalogue", operation_id="get_catalogue", summary="Profiles, domains, limits", **operations.CATALOGUE
 )
 async def get_catalogue(svc: Svc) -> Response:
-    """Profiles with their default domains, domains with columns, workcentre groups, limits in force."""
+    """Profiles with their default domains, domains with columns and types, and the limits in force."""
     catalogue, settings = svc.catalogue, svc.settings
     profiles = {name: _profile(name, catalogue) for name in catalogue.profiles}
     domains = {
@@ -44,10 +44,8 @@ async def get_catalogue(svc: Svc) -> Response:
         "seed_patterns": MAX_PATTERNS,
         "range_days": MAX_DAYS,
     }
-    groups = [{"group": group.name, "order": group.order} for group in route]
     stations = [group.name for group in route]
-    answer = {"profiles": profiles, "domains": domains, "stations": stations}
-    return JSONResponse(answer | {"workcentre_groups": groups, "limits": limits})
+    return JSONResponse({"profiles": profiles, "domains": domains, "stations": stations, "limits": limits})
 
 
 def _profile(name: str, catalogue: Catalogue) -> dict[str, Any]:

@@ -167,19 +167,11 @@ class DomainDocument(BaseModel):
     columns: list[CatalogueColumn]
 
 
-class GroupDocument(BaseModel):
-    """A group of workcentres, and its place on the route."""
-
-    group: str
-    order: int
-
-
 class CatalogueDocument(BaseModel):
     """What can be asked."""
 
     profiles: dict[str, ProfileDocument]
     domains: dict[str, DomainDocument]
-    workcentre_groups: list[GroupDocument]
     stations: list[str]
     limits: dict[str, int]
 

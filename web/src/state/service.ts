@@ -7,7 +7,8 @@ import type { Column, TraceFault } from '@/engine/types'
 export interface Catalogue {
   readonly profiles: Readonly<Record<string, { readonly domains: readonly string[] }>>
   readonly domains: Readonly<Record<string, { readonly columns: readonly Column[] }>>
-  readonly workcentre_groups?: readonly { readonly group: string; readonly order: number }[]
+  /** Detection stations in the order of the route; a service without the analysis names none. */
+  readonly stations?: readonly string[]
   readonly limits: {
     readonly async_cid_threshold: number
     readonly events_cid_limit: number
