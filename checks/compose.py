@@ -60,7 +60,7 @@ def _of_file(name: str, text: str, document: Mapping[str, Any]) -> list[str]:
 def _of_service(
     service: Mapping[str, Any], services: Mapping[str, Any], volumes: Mapping[str, Any], settings: set[str]
 ) -> Iterator[str]:
-    for name in service.get("environment", {}) if service.get("image") == OURS else ():
+    for name in service.get("environment", {}) if service.get("image", OURS) == OURS else ():
         if name not in settings:
             yield f"{name} is no setting"
     for name in service.get("depends_on", {}):

@@ -333,15 +333,18 @@ class Session:
             if fault.deaf:
                 while True:
                     self._wire.receive()
-            while not self._wire.waiting(1):
-                pass
-            self._message()
-            raise BrokenOff
+            self._until_broken_off()
 
     def _pause(self, seconds: float) -> None:
         if self._wire.waiting(seconds):
-            self._message()
-            raise BrokenOff
+            self._until_broken_off()
+
+    def _until_broken_off(self) -> None:
+        """Wait for the client's break, and answer it; what comes after it is the next request."""
+        while (packet := self._wire.receive()).kind != MARKER or packet.body[2] == RESET:
+            pass
+        self._break()
+        raise BrokenOff
 
     def _watched(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
         """Do the work aside; when the client breaks it off meanwhile, stop it and answer the break."""

@@ -56,7 +56,7 @@ def _status(settings: Callable[..., Settings]) -> click.Command:
     @_json
     @_url
     def status(job_id: str | None, url: str | None, *, watch: bool, as_json: bool) -> None:
-        """Show how far a job is; without one, the whole service on one screen.
+        """Show a job, or without one the whole service.
 
         Exit code 0; 4 when the job failed or was cancelled.
         """

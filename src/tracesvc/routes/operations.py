@@ -39,12 +39,13 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         415: "Not application/json",
         422: "Malformed",
         429: "Too many requests, or too many jobs",
+        431: "The head of the request is too large",
         500: "Internal error, or a damaged chunk",
         503: "Redis or the source is not available",
         504: "The source took too long",
         507: "Redis is out of memory",
     }
-    everywhere = {401, 403, 429, *statuses}
+    everywhere = {401, 403, 429, 431, *statuses}
     return {status: {"description": titles[status], "content": content} for status in sorted(everywhere)}
 
 

@@ -120,7 +120,6 @@ async def test_a_directory_without_any_table_is_not_taken_for_an_empty_plant(
     ("url", "told"),
     [
         ("", "is empty"),
-        ("oracle://", "not in this release"),
         ("postgres://x", "no known kind"),
         ("duckdb://plant.duckdb", "absolute"),
         ("duckdb:///nowhere/plant.duckdb", "nothing is"),
