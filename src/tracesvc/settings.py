@@ -255,10 +255,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over files of secrets (`DB_PASSWORD_FILE`), and these over `.env`."""
-        del file_secret_settings
+        """The environment, files that it names (`DB_PASSWORD_FILE`), `.env`, the secrets' folder: the first wins."""
         files = InitSettingsSource(settings_cls, secrets_in_files(settings_cls.model_fields))
-        return init_settings, env_settings, files, dotenv_settings
+        return init_settings, env_settings, files, dotenv_settings, file_secret_settings
 
     @field_validator("trace_plant_timezone")
     @classmethod
