@@ -255,7 +255,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, files that it names (`DB_PASSWORD_FILE`), `.env`, the secrets' folder: the first wins."""
+        """The environment wins, then files it names (`DB_PASSWORD_FILE`), `.env`, the secrets' folder."""
         files = InitSettingsSource(settings_cls, secrets_in_files(settings_cls.model_fields))
         return init_settings, env_settings, files, dotenv_settings, file_secret_settings
 
