@@ -65,7 +65,8 @@ async def ready(stack: Stack, *, workers: int = 1) -> None:
 
 
 async def keys_of(store: redis.asyncio.Redis, pattern: str) -> set[str]:
-    return {name.decode() async for name in store.scan_iter(pattern, count=1000)}
+    found = {name.decode() async for name in store.scan_iter(pattern, count=1000)}
+    return {name for name in found if ":rate:" not in name}  # counters of rate limits end with their windows
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ async def test_up_that_is_killed_takes_every_process_with_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("part", ["valkey-server", "api", "worker"])
 async def test_a_part_that_is_killed_comes_back_and_traces_work_again(tmp_path: Path, part: str) -> None:
-    with running("up", "--port", "0", folder=tmp_path) as command:
+    many = {"TRACE_EVENTS_RATE_LIMIT_MAX_REQUESTS": "1000000"}  # it asks until it is served
+    with running("up", "--port", "0", folder=tmp_path, **many) as command:
         url = command.url()
         killed = named(command.family(), part)
         killed.kill()
