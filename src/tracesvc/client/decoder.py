@@ -21,7 +21,13 @@ class LineDecoder:
             raise StreamBroken(message)
         self._zstd = content_encoding == "zstd"
         self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._between_frames = True
         self._rest: list[bytes] = []
+
+    @property
+    def is_between_lines(self) -> bool:
+        """Whether the body may end here: inside no frame and no line."""
+        return self._between_frames and not self._rest
 
     def decode(self, piece: bytes) -> Iterator[bytes]:
         """The lines that this piece completes, without their newlines."""
@@ -34,6 +40,7 @@ class LineDecoder:
             except zstandard.ZstdError as error:
                 raise StreamBroken(f"a zstd frame is damaged: {error}") from None
             piece = self._frame.unused_data
+            self._between_frames = self._frame.eof
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
             yield from self._split(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +13,8 @@ import httpx
 import orjson
 import psutil
 import redis.asyncio as redis
-import zstandard
 
+from tracesvc.client.decoder import LineDecoder
 from tracesvc.demo.child import Child
 from tracesvc.demo.ledger import Ledger, StreamWrong
 from tracesvc.errors import TraceError
@@ -41,36 +41,16 @@ class Traced:
     wire_bytes: int
 
 
-class ZstdLines:
-    """Lines out of a body of zstd frames that arrives in pieces of any size; holds one line at most."""
+class ZstdLines(LineDecoder):
+    """Lines out of a body of zstd frames, and whether it ended at the end of one."""
 
     def __init__(self) -> None:
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._between = True
-        self._rest: list[bytes] = []
-
-    def decode(self, piece: bytes) -> Iterator[bytes]:
-        """The lines that this piece completes, without their newlines."""
-        while piece:
-            text = self._frame.decompress(piece)
-            self._between = self._frame.eof
-            piece = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            yield from self._split(text)
+        super().__init__("zstd")
 
     def flush(self) -> None:
         """The body ended: raises `StreamWrong` inside a frame or a line."""
-        if not self._between or self._rest:
+        if not self.is_between_lines:
             raise StreamWrong("the stream was cut inside a line")
-
-    def _split(self, text: bytes) -> Iterator[bytes]:
-        *lines, rest = text.split(b"\n")
-        for line in lines:
-            yield b"".join([*self._rest, line])
-            self._rest.clear()
-        if rest:
-            self._rest.append(rest)
 
 
 async def trace(
