@@ -20,6 +20,7 @@ from tracesvc.errors import SourceUnavailable
 
 logger = logging.getLogger(__name__)
 
+Connection = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
 INTERRUPT_PAUSE_SECONDS: Final = 0.01
@@ -40,14 +41,15 @@ class Scratch:
     and waits until it has let go.
     """
 
-    def __init__(self, memory_mib: int) -> None:
+    def __init__(self, memory_mib: int, *, keeps_order: bool = False) -> None:
+        """`keeps_order`: rows of a table stay as they were put in, at some cost of speed and memory."""
         self._folder = Path(tempfile.mkdtemp(prefix="tracesvc-"))
         self._con = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": f"{memory_mib}MiB",
                 "threads": 2,
-                "preserve_insertion_order": False,
+                "preserve_insertion_order": keeps_order,
                 "temp_directory": str(self._folder),
             },
         )
