@@ -7,6 +7,7 @@ them on DuckDB against the value that Oracle documents.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cache
 from typing import Final
 
 import sqlglot
@@ -59,11 +60,15 @@ def _from_table(column: exp.Column) -> bool:
     return len(sources) == 1 and isinstance(sources[0], exp.Table) and sources[0].name.upper() not in named
 
 
+@cache
+def _parsed(template: str) -> exp.Expr:
+    return sqlglot.parse_one(template, read="duckdb")
+
+
 def _template(text: str, **parts: exp.Expr) -> exp.Expr:
-    """DuckDB's `text` with `@name` replaced by expressions, in parentheses so that nothing binds tighter."""
-    tree = sqlglot.parse_one(text, read="duckdb")
+    """DuckDB's `text` with `:name` replaced by expressions, in parentheses so that nothing binds tighter."""
     return exp.replace_placeholders(
-        tree, **{name: exp.Paren(this=part.copy()) for name, part in parts.items()}
+        _parsed(text).copy(), **{name: exp.Paren(this=part.copy()) for name, part in parts.items()}
     )
 
 
