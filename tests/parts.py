@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import inspect
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Final
 import psutil
 import redis
 
+from tests.forking import Forked, die_with_parent
 from tracesvc.demo.valkey import server_binary
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -62,16 +61,11 @@ def free_port() -> int:
         return port
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before `exec`, so that a test run that is shot leaves nothing behind (Linux)."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
-
-
 class Part:
-    """One child process in a process group of its own; what it prints goes to a file."""
+    """One child process in a process group of its own; what it prints goes to a file.
+
+    A command that begins with `-m` is one of our own modules.
+    """
 
     def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], folder: Path) -> None:
         self.name = name
@@ -79,7 +73,9 @@ class Part:
         self._command, self._env, self._folder = list(command), dict(env), folder
         self.process = self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes] | Forked:
+        if self._command[0] == "-m":
+            return Forked(self._command[1:], env=self._env, folder=self._folder, log=self.log)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self._command,
@@ -89,7 +85,7 @@ class Part:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509  the fixtures that fork are single-threaded
+                preexec_fn=die_with_parent,  # noqa: PLW1509  the fixtures that fork are single-threaded
             )
 
     @property

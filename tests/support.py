@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +121,7 @@ class Stack:
         return part
 
     def _part(self, name: str, module: Sequence[str], env: Mapping[str, str]) -> Part:
-        return Part(name, [sys.executable, "-m", *module], env=env, folder=self.folder)
+        return Part(name, ["-m", *module], env=env, folder=self.folder)
 
     def wait_ready(self, workers: int) -> None:
         """Wait until every API process is live and says that the workers serve the queue."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -69,9 +70,16 @@ class RawResponse:
 async def raw_get(
     url: str, *, headers: Mapping[str, str] | None = None, buffer: int = 64 * 1024
 ) -> AsyncIterator[RawResponse]:
-    """GET over a bare socket; leaving the block closes the connection at once, wherever the body is."""
+    """GET over a bare socket; leaving the block closes the connection at once, wherever the body is.
+
+    What is not read waits at the server: the system's own buffer here is as small as it can be.
+    """
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=buffer)
+    bare = socket.socket()
+    bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)  # before it connects: a fixed window
+    bare.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(bare, (parts.hostname, parts.port))
+    reader, writer = await asyncio.open_connection(sock=bare, limit=buffer)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]

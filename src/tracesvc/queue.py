@@ -117,12 +117,17 @@ class JobQueue:
         return {name.decode(): round(max(0.0, now - at), 1) for name, at in found}
 
     async def waiting(self) -> tuple[int, float]:
-        """How many messages no worker has taken yet, and for how many seconds the first has waited."""
+        """How many messages no worker has taken yet, and for how many seconds the first has waited.
+
+        arq leaves a message in its queue until the job is done; one that was taken has a key beside it.
+        """
+        queued = await self._redis.zrange(self._limits.queue, 0, -1, withscores=True)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zcard(self._limits.queue)
-            pipe.zrange(self._limits.queue, 0, 0, withscores=True)
-            count, first = await pipe.execute()
-        return int(count), max(0.0, time.time() - first[0][1] / 1000) if first else 0.0
+            for message, _ in queued:
+                pipe.exists(in_progress_key_prefix + message.decode())
+            taken = await pipe.execute()
+        since = [at / 1000 for (_, at), is_taken in zip(queued, taken, strict=True) if not is_taken]
+        return len(since), max(0.0, time.time() - since[0]) if since else 0.0
 
     async def active_jobs(self) -> int:
         """How many jobs wait or run."""

@@ -26,6 +26,7 @@ import redis.asyncio
 from tests.asking import ASYNC, EVENTS, question
 from tests.streams import ALL_DOMAINS, Trace, exact, held_job, path_of
 from tests.support import Plant, Stack, wait_until
+from tests.wire import raw_get
 from tracesvc.files.order import XLSX_MOST_RECORDS
 
 BOM: Final = b"\xef\xbb\xbf"
@@ -223,8 +224,8 @@ async def test_a_client_that_leaves_frees_the_process_that_wrote(
         ]
         await wait_until(lambda: _finished(api, job_id))
         path = path_of(job_id, "export")
-        async with api.stream("GET", path, params={"domain": "history", "format": "ndjson"}) as answer:
-            await anext(answer.aiter_raw())
+        async with raw_get(f"{stack.url}{path}?domain=history&format=ndjson") as answer:
+            await answer.read_chunk()
             busy = await api.get(path, params={"domain": "history"})
             assert (busy.status_code, busy.json()["code"]) == (429, "QUEUE_FULL")
             assert busy.headers["retry-after"]
