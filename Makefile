@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 PYTHON ?=
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 4
 TEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
@@ -55,7 +55,7 @@ $(WEB_STAMP): web/package-lock.json web/package.json
 	@touch $@
 
 # Both wait for processes of theirs most of the time, so they run side by side; each says its part when it is done.
-test: setup ## all tests (TEST_WORKERS=3, TEST_ARGS="-k stream")
+test: setup ## all tests (TEST_WORKERS=4, TEST_ARGS="-k stream")
 	$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-web test-python
 test-web: setup
 	@if $(NODE_OK); then $(MAKE) --no-print-directory web && cd web && npm test && npm run e2e; else $(NO_NODE); fi

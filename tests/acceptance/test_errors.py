@@ -323,7 +323,7 @@ async def test_a_source_that_is_gone_is_unavailable(
 ) -> None:
     folder = tmp_path_factory.mktemp("gone") / "plant"
     make_tiny_plant(folder)
-    lost = stacks(Plant(folder, tiny_plant.container_ids), workers=1)
+    lost = stacks(Plant(folder, tiny_plant.container_ids), workers=1, trace_source_patience_seconds=2)
     async with lost.client() as api:
         ids = tiny_plant.container_ids
         assert (await api.post(EVENTS, json=question(ids))).status_code == 200

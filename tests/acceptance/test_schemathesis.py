@@ -17,6 +17,7 @@ from tests.support import Plant, Stack
 SOAK: Final = bool(os.environ.get("TRACE_SOAK"))
 PHASES: Final = "examples,coverage,fuzzing,stateful" if SOAK else "examples,fuzzing,stateful"
 EXAMPLES: Final = 200 if SOAK else 4
+LINE: Final = 1000
 
 
 @pytest.fixture(scope="module")
@@ -36,5 +37,13 @@ def test_every_answer_is_as_described(stack: Stack, tmp_path: Path) -> None:
     done = subprocess.run(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout[-8000:]
+    assert done.returncode == 0, _shortened(done.stdout)
     assert "Tested: " in done.stdout
+
+
+def _shortened(report: str) -> str:
+    """Whole, but for the middle of its long lines: those are requests."""
+    return "\n".join(
+        line if len(line) <= LINE else f"{line[: LINE // 2]} … {line[-LINE // 2 :]}"
+        for line in report.splitlines()
+    )
