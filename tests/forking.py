@@ -1,4 +1,4 @@
-"""Our commands as processes made by fork from one that has imported them: a start costs no imports.
+"""Our commands as processes made by fork from one that has imported them and read the catalogue.
 
 Each is a process of its own like any other, in a process group of its own, with its own environment; only
 how it comes to be differs. `tests/integration/test_stack.py` and `test_commands.py` start them as users do.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 _FORKS: Final = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tracesvc.app", "tracesvc.cli", "tracesvc.worker", __name__])
+_FORKS.set_forkserver_preload(["tests.preloaded", __name__])
 
 
 class Forked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -44,11 +45,19 @@ _MOST_DIGITS: Final = 38
 
 
 def load_catalogue(path: str = "") -> Catalogue:
-    """The catalogue in a file, with the SQL in `sql/` beside it; `""` is the built-in one.
+    """The catalogue in a file, with the SQL in `sql/` beside it; `""` is the built-in one, read once.
 
     Raises `CatalogueError`: file, line, what is wrong, what to do.
     """
-    file = Path(path) if path else BUILT_IN
+    return _read(Path(path)) if path else _built_in()
+
+
+@functools.cache
+def _built_in() -> Catalogue:
+    return _read(BUILT_IN)
+
+
+def _read(file: Path) -> Catalogue:
     top = read_document(file).fields(required=_TOP)
     schema = _name(top["schema"])
     groups = tuple(_group(entry) for entry in top["workcentre_groups"].elements())
