@@ -85,10 +85,11 @@ class DuckDBSource:
             await stream.aclose()
 
     async def ping(self) -> None:
-        """Raise unless the plant opens and answers."""
+        """Raise unless the plant opens and answers, and its files are there."""
         statement = await self._begin("SELECT 1 AS ANSWER", {})
         try:
             await statement.batch()
+            await asyncio.to_thread(self._plant.look)
         finally:
             await self._end(statement)
 

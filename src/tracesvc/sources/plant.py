@@ -76,6 +76,13 @@ class Plant:
         self._catalogue = catalogue
         self._timezone = timezone
         self._padded: dict[str, frozenset[str]] = {}
+        self._files: tuple[Path, ...] = ()
+
+    def look(self) -> None:
+        """Raise `SourceUnavailable` when a file that the views read is gone: an open engine would not say."""
+        gone = [file.name for file in self._files if not file.exists()]
+        if gone:
+            raise SourceUnavailable(f"{len(gone)} of the plant's files are gone, {gone[0]} first")
 
     def mount(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make the views, in the catalogue's schema. Raises `SourceConfigError`, or DuckDB's own errors."""
@@ -89,6 +96,7 @@ class Plant:
 
     def _database(self, con: duckdb.DuckDBPyConnection) -> dict[str, _Stored]:
         con.execute(f"ATTACH {_literal(self._path)} AS {_ATTACHED} (READ_ONLY)")
+        self._files = (self._path,)
         rows = con.execute(
             "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()"
             " WHERE database_name = ? AND upper(schema_name) = upper(?) ORDER BY column_index",
@@ -104,6 +112,7 @@ class Plant:
 
     def _directory(self, con: duckdb.DuckDBPyConnection) -> dict[str, _Stored]:
         found: dict[str, _Stored] = {}
+        files = []
         for file in sorted(self._path.iterdir()):
             name, kind = file.stem.upper(), file.suffix.lower()
             if name not in self._catalogue.tables or kind not in {".parquet", ".csv"}:
@@ -111,10 +120,12 @@ class Plant:
             if name in found:
                 raise SourceConfigError(f"the plant has two files for the table {name}: keep one of them")
             found[name] = self._parquet(con, file) if kind == ".parquet" else self._csv(file)
+            files.append(file)
         if not found:
             raise SourceUnavailable(
                 "the plant's directory holds none of the catalogue's tables; is it mounted?"
             )
+        self._files = tuple(files)
         return found
 
     def _parquet(self, con: duckdb.DuckDBPyConnection, file: Path) -> _Stored:

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import wait_until
 from tracesvc.catalogue import load_catalogue
+from tracesvc.demo.tiny import make_tiny_plant
 from tracesvc.errors import SourceTimeout, SourceUnavailable
 from tracesvc.settings import load_settings
 from tracesvc.sources import SourceError, open_source
@@ -163,3 +164,18 @@ async def test_an_idle_source_gives_its_memory_back_and_opens_again(
     assert source._con is not None
     await wait_until(lambda: source._con is None, timeout=10)
     await source.ping()
+
+
+async def test_a_folder_whose_files_are_gone_does_not_answer_until_they_are_back(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "plant", tmp_path / "elsewhere"
+    make_tiny_plant(folder)
+    source = opened(folder)
+    try:
+        await source.ping()
+        folder.rename(elsewhere)
+        with pytest.raises(SourceUnavailable, match="files are gone"):
+            await source.ping()
+        elsewhere.rename(folder)
+        await source.ping()
+    finally:
+        await source.close()
