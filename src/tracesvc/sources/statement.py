@@ -25,9 +25,9 @@ logger: Final = logging.getLogger(__name__)
 
 
 def source_error(error: BaseException) -> TraceError:
-    """The error for callers: without SQL, values or paths. The original goes to the log, at debug."""
-    logger.debug("DuckDB refused a statement", exc_info=error)
+    """The error for callers: without SQL, values or paths. Its own first line goes to the log, at debug."""
     text = str(error)
+    logger.debug("DuckDB refused a statement: %s", text.partition("\n")[0])
     if _TOO_LARGE in text:
         return SourceTooLarge("memory for a statement on the plant's file ran out")
     if any(kind in text for kind in _TRANSIENT) or isinstance(error, duckdb.IOException | OSError):
