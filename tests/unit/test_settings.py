@@ -100,6 +100,27 @@ def test_the_environment_wins_over_dotenv(bare_environment: Path, monkeypatch: p
     assert load_settings().trace_port == 2
 
 
+def test_a_secret_may_stand_in_a_file_that_the_environment_names(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = bare_environment / "password"
+    secret.write_text("線上 tiger\n", encoding="utf-8")
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(secret))
+    assert load_settings().db_password.get_secret_value() == "線上 tiger"
+    (bare_environment / ".env").write_text("DB_PASSWORD=other\n", encoding="utf-8")
+    assert load_settings().db_password.get_secret_value() == "線上 tiger"
+    monkeypatch.setenv("DB_PASSWORD", "mine")
+    assert load_settings().db_password.get_secret_value() == "mine"
+
+
+def test_a_secret_s_file_that_cannot_be_read_is_told_by_its_variable(
+    bare_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(bare_environment / "none"))
+    with pytest.raises(SettingsError, match="DB_PASSWORD_FILE"):
+        load_settings()
+
+
 def test_overrides_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACE_PORT", "2")
     assert load_settings(trace_port=3).trace_port == 3
