@@ -11,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -24,13 +25,29 @@ class Issuer:
     def __init__(self) -> None:
         self._keys = [_new_key("one")]
         self.asked = 0
+        self._challenge = ""
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = json.dumps(issuer.document(self.path)).encode()
+                if self.path.startswith("/authorize?"):
+                    self.send_response(302)
+                    self.send_header("Location", issuer.authorized(self.path))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                else:
+                    self._answer(issuer.document(self.path))
+
+            def do_POST(self) -> None:
+                form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                self._answer(issuer.exchanged(dict(parse_qsl(form))))
+
+            def _answer(self, document: dict[str, Any]) -> None:
+                body = json.dumps(document).encode()
                 self.send_response(200)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
+                self.send_header("Access-Control-Allow-Origin", "*")  # a page asks from its own origin
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -56,8 +73,25 @@ class Issuer:
         """What it answers with."""
         self.asked += 1
         if path.endswith("/openid-configuration"):
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+            places = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
+            return {"issuer": self.url} | {name: f"{self.url}/{path}" for name, path in places.items()}
         return {"keys": [key.as_dict(private=False) for key in self._keys]}
+
+    def authorized(self, path: str) -> str:
+        """Where the browser goes once somebody has signed in, which here takes nobody any time."""
+        asked = dict(parse_qsl(urlsplit(path).query))
+        assert asked["response_type"] == "code"
+        self._challenge = asked["code_challenge"]
+        return f"{asked['redirect_uri']}?{urlencode({'code': 'abc', 'state': asked['state']})}"
+
+    def exchanged(self, form: dict[str, str]) -> dict[str, Any]:
+        """The tokens for a code, when the verifier fits the challenge (RFC 7636)."""
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        fits = base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == self._challenge
+        if not fits or form["code"] != "abc":
+            return {"error": "invalid_grant"}
+        id_token = self.token(aud=form["client_id"])
+        return {"access_token": self.token(), "id_token": id_token, "token_type": "Bearer", "expires_in": 600}
 
     def rotate(self) -> None:
         """Sign with a new key from now on; the old one is no longer offered."""

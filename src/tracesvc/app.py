@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(docs.router)
-    app.include_router(page.router)
+    app.include_router(page.page_router(settings.trace_oidc_issuer))
     problems.install(app)
     document_routes(app)
     app.middleware_stack = guard(app.build_middleware_stack(), settings)  # outside of all that can fail

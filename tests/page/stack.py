@@ -17,7 +17,9 @@ import httpx
 import redis
 
 from tests.chaos.faults import Faults
+from tests.issuer import AUDIENCE, Issuer
 from tests.support import Plant, Stack, StackCache, wait_for
+from tracesvc.access.api_keys import make_key, write_keys
 from tracesvc.demo.plant import make_plant, plant_container_ids
 
 CONTAINERS: Final = 600
@@ -39,28 +41,41 @@ def main() -> None:
         make_plant(path, containers=CONTAINERS, seed=7)
         plant = Plant(path, tuple(plant_container_ids(path)))
         cache = StackCache(Path(folder))
-        try:
-            stack = cache.fresh(plant, worker=("tests.chaos.faulty_worker",), **SETTINGS)
-            _serve(stack, plant)
-            stack.stop()
-        finally:
-            cache.close()
+        with Issuer() as issuer:
+            try:
+                with cache.users() as get:
+                    stack = get(plant, worker=("tests.chaos.faulty_worker",), **SETTINGS)
+                    _serve(stack, plant, lambda: _locked(get, plant, issuer, Path(folder)))
+            finally:
+                cache.close()
 
 
-def _serve(stack: Stack, plant: Plant) -> None:
-    actions = _actions(stack)
+def _locked(get: Callable[..., Stack], plant: Plant, issuer: Issuer, folder: Path) -> dict[str, Any]:
+    """A second service, which wants a key or a token: where it is, and a key that it takes."""
+    keys = folder / "keys.json"
+    key, entry = make_key("ada", "user", "standard")
+    write_keys(keys, [entry])
+    oidc = {"issuer": issuer.url, "audience": AUDIENCE, "client_id": "tracesvc-page"}
+    settings = {**SETTINGS, "trace_api_keys_file": keys} | {
+        f"trace_oidc_{name}": value for name, value in oidc.items()
+    }
+    stack = get(plant, **settings)
+    return {"url": stack.url, "key": key}
+
+
+def _serve(stack: Stack, plant: Plant, locked: Callable[[], dict[str, Any]]) -> None:
+    actions = {**_actions(stack), "locked": locked}
     _say({"url": stack.url, "ids": plant.container_ids})
     for line in sys.stdin:
         told = json.loads(line)
-        actions[told.pop("do")](**told)
-        _say({"ok": True})
+        _say(actions[told.pop("do")](**told) or {"ok": True})
 
 
 def _say(told: Mapping[str, Any]) -> None:
     print(json.dumps(told), flush=True)  # noqa: T201 -- the other side of the pipe reads it
 
 
-def _actions(stack: Stack) -> Mapping[str, Callable[..., None]]:
+def _actions(stack: Stack) -> Mapping[str, Callable[..., Any]]:
     """What may be asked for, by name."""
     api, faults = stack.apis[0], Faults(stack.folder)
 

@@ -17,6 +17,8 @@ export interface Stack {
   killApi(): Promise<void>
   startApi(): Promise<void>
   expire(jobId: string): Promise<void>
+  /** A second service of the same plant, which wants a key or a sign-in; made when first asked for. */
+  locked(): Promise<{ readonly url: string; readonly key: string }>
 }
 
 interface Fixtures {
@@ -36,18 +38,28 @@ export const test = base.extend<Fixtures, { stack: Stack }>({
         if (line.done) throw new Error('the stack has ended; its own words stand above')
         return JSON.parse(line.value)
       }
-      const ask = async (told: object): Promise<void> => {
+      const ask = async (told: object): Promise<unknown> => {
         child.stdin.write(JSON.stringify(told) + '\n')
-        await next()
+        return next()
       }
+      let locked: Promise<{ url: string; key: string }> | undefined
       const { url, ids } = (await next()) as { url: string; ids: string[] }
       await use({
         url,
         ids,
-        faults: (fields = {}) => ask({ do: 'faults', ...fields }),
-        killApi: () => ask({ do: 'kill_api' }),
-        startApi: () => ask({ do: 'start_api' }),
-        expire: (jobId) => ask({ do: 'expire', job_id: jobId }),
+        faults: async (fields = {}) => {
+          await ask({ do: 'faults', ...fields })
+        },
+        killApi: async () => {
+          await ask({ do: 'kill_api' })
+        },
+        startApi: async () => {
+          await ask({ do: 'start_api' })
+        },
+        expire: async (jobId) => {
+          await ask({ do: 'expire', job_id: jobId })
+        },
+        locked: () => (locked ??= ask({ do: 'locked' }) as Promise<{ url: string; key: string }>),
       })
       const ended = new Promise((done) => child.once('exit', done))
       child.stdin.end()

@@ -4,5 +4,6 @@ import { createApp } from 'vue'
 
 import App from './App.vue'
 import { i18n } from './i18n'
+import { loadAccess } from './state/access'
 
-createApp(App).use(i18n).mount('#app')
+void loadAccess().finally(() => createApp(App).use(i18n).mount('#app'))

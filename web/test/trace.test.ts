@@ -27,7 +27,7 @@ class Watcher implements Listener {
 
   constructor(options: { zstd?: boolean; memoryBytes?: number; patient?: boolean } = {}) {
     this.patient = options.patient ?? false
-    this.engine.start({ zstd: options.zstd ?? false, memoryBytes: options.memoryBytes ?? 1e9 }, this)
+    this.engine.start({ zstd: options.zstd ?? false, memoryBytes: options.memoryBytes ?? 1e9 }, this, null)
   }
 
   readonly patient: boolean

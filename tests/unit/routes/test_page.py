@@ -29,7 +29,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(openapi_url=None)
-    app.include_router(page.router)
+    app.include_router(page.page_router())
     problems.install(app)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
@@ -75,6 +75,13 @@ async def test_nothing_runs_that_is_not_a_file_of_ours(browser: httpx.AsyncClien
     assert "unsafe-inline" not in policy["script-src"]
     assert "'unsafe-eval'" not in policy["script-src"]
     assert policy["frame-ancestors"] == "'none'"
+
+
+def test_the_page_may_ask_the_sign_in_service_too() -> None:
+    assert "connect-src 'self' data: https://login.plant.example:8443;" in page.policy(
+        "https://login.plant.example:8443/realms/fab"
+    )
+    assert "connect-src 'self' data:;" in page.policy()
 
 
 @pytest.mark.usefixtures("built")

@@ -1,5 +1,7 @@
 import type { TraceFault } from '@/engine/types'
 
+import { authorization, tellRefused } from './credential'
+
 export const API = '/api/trace'
 
 /** What an answer that is no success becomes: a `fault` that can be shown as it is. */
@@ -44,12 +46,13 @@ export async function send(
   options: CallOptions = {},
 ): Promise<Response> {
   const url = path.startsWith(API) || /^https?:/.test(path) ? path : API + path
-  const headers: Record<string, string> = { Accept: 'application/json', ...options.headers }
+  const headers: Record<string, string> = { Accept: 'application/json', ...authorization(), ...options.headers }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   const init: RequestInit = { method, headers, cache: 'no-store', credentials: 'same-origin' }
   if (body !== undefined) init.body = JSON.stringify(body)
   if (options.signal) init.signal = options.signal
   const response = await reading(fetch(url, init))
+  if (response.status === 401) tellRefused()
   if (!response.ok) throw new ApiFault(await faultOfResponse(response))
   return response
 }

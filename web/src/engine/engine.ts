@@ -1,3 +1,5 @@
+import { useCredential } from '@/api/credential'
+
 import type { Domain } from './trace/domain'
 import { windowOf } from './trace/pages'
 import { Breather } from './trace/pauses'
@@ -23,8 +25,9 @@ import type { View } from './views/view'
 export class Engine {
   #trace: Trace | null = null
 
-  /** Before everything else. */
-  start(options: TraceOptions, listener: Listener): void {
+  /** Before everything else. `credential`: what every call carries, if anything. */
+  start(options: TraceOptions, listener: Listener, credential: string | null): void {
+    useCredential(credential)
     this.#trace = new Trace(options, listener)
   }
 

@@ -1,5 +1,7 @@
 import { type Remote, proxy, releaseProxy, wrap } from 'comlink'
 
+import { credentialInUse } from '@/api/credential'
+
 import type { Engine } from './engine'
 import { WorkerGrid } from './grid'
 import type { Answer, AskOptions, TraceOptions } from './trace/trace'
@@ -78,7 +80,7 @@ export class WorkerSession implements TraceSession {
       },
       rows: (domain: string, state: GridState) => this.#grids.get(domain)?.told(state),
     }
-    this.#started = host.engine.start(options, proxy(listener))
+    this.#started = host.engine.start(options, proxy(listener), credentialInUse())
   }
 
   async ask(request: TraceRequest, how: AskOptions): Promise<string | null> {

@@ -20,6 +20,17 @@ export const asking = {
     home: 'tracesvc, to the start',
     docs: 'API description',
   },
+  access: {
+    title: 'Sign in',
+    why: 'Traces belong to those who ask for them.',
+    provider: 'Sign in with your work account',
+    secret: 'API key or access token',
+    secretHint: 'Whoever runs tracesvc gives out keys. It is kept in this tab until you close it or sign out.',
+    refused: 'Nobody is known by this key or token. It may have been revoked or have run out.',
+    signIn: 'Sign in',
+    signOut: 'Sign out',
+    as: '{name} · sign out',
+  },
   ask: {
     title: 'Ask',
     containers: 'By lots',

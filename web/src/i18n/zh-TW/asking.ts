@@ -22,6 +22,17 @@ export const asking: typeof English = {
     home: 'tracesvc，回到首頁',
     docs: 'API 說明',
   },
+  access: {
+    title: '登入',
+    why: '查詢結果屬於提問的人。',
+    provider: '使用公司帳號登入',
+    secret: 'API 金鑰或存取權杖',
+    secretHint: '金鑰由 tracesvc 的管理者發放，只保存在此分頁，關閉或登出即清除。',
+    refused: '沒有人使用這個金鑰或權杖，可能已撤銷或過期。',
+    signIn: '登入',
+    signOut: '登出',
+    as: '{name} · 登出',
+  },
   ask: {
     title: '查詢',
     containers: '依批號',

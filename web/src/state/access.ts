@@ -1,0 +1,106 @@
+import { computed, shallowRef } from 'vue'
+
+import { call, faultOf as fault, isAbort } from '@/api/client'
+import { credentialInUse, useCredential, whenRefused } from '@/api/credential'
+import type { TraceFault } from '@/engine/types'
+
+import { comesFromSignIn, endSignIn } from './oidc'
+import { faultOf } from './service'
+
+/** How the service wants to know its callers, and as whom it knows us: its answer to `GET /access`. */
+export interface Access {
+  readonly required: boolean
+  readonly ways: readonly ('key' | 'oidc')[]
+  readonly oidc: { readonly issuer: string; readonly client_id: string | null } | null
+  readonly caller: { readonly name: string; readonly role: 'user' | 'operator' } | null
+}
+
+const KEPT = 'tracesvc.credential'
+
+const access = shallowRef<Access | null>(null)
+let wasKnown = false
+
+/** Whether nothing can be asked before somebody signs in. */
+export const locked = computed(() => access.value?.required === true && access.value.caller === null)
+export const caller = computed(() => access.value?.caller ?? null)
+export const signInWays = computed(() => access.value)
+
+/** What kept the sign-in service from telling who we are. */
+export const signInFault = shallowRef<TraceFault | null>(null)
+
+/** Ask as whom this tab is known. A service that does not answer is taken to be open: its routes say what is wrong. */
+export async function loadAccess(): Promise<void> {
+  useCredential(kept())
+  whenRefused(() => {
+    if (access.value?.required === true) access.value = { ...access.value, caller: null }
+  })
+  try {
+    access.value = await ask()
+    wasKnown = access.value.caller !== null
+    if (comesFromSignIn()) await finishSignIn(access.value)
+  } catch {
+    access.value = null
+  }
+}
+
+async function finishSignIn({ oidc }: Access): Promise<void> {
+  if (oidc?.client_id == null) return
+  try {
+    const token = await endSignIn({ issuer: oidc.issuer, clientId: oidc.client_id })
+    if ((await signIn(token)) === 'refused')
+      signInFault.value = fault('FORBIDDEN', 'The sign-in service knows you, but its token is not meant for tracesvc.')
+  } catch (error) {
+    signInFault.value = faultOf(error)
+  }
+}
+
+/** Sign in with a key or a token, for this tab until it is closed; what was wrong, or null. */
+export async function signIn(secret: string): Promise<TraceFault | 'refused' | null> {
+  useCredential(secret.trim())
+  try {
+    const found = await ask()
+    if (found.caller === null) {
+      useCredential(null)
+      return 'refused'
+    }
+    access.value = found
+  } catch (error) {
+    useCredential(null)
+    if (isAbort(error)) return null
+    return faultOf(error)
+  }
+  keep(credentialInUse())
+  // A trace that was open when the credential ran out is opened again, with the new one.
+  if (wasKnown) location.reload()
+  wasKnown = true
+  return null
+}
+
+export function signOut(): void {
+  keep(null)
+  useCredential(null)
+  // What is on the screen was the caller's: nothing of it stays in this tab.
+  location.hash = '#/'
+  location.reload()
+}
+
+async function ask(): Promise<Access> {
+  return (await call('GET', '/access')) as Access
+}
+
+function kept(): string | null {
+  try {
+    return sessionStorage.getItem(KEPT)
+  } catch {
+    return null
+  }
+}
+
+function keep(value: string | null): void {
+  try {
+    if (value === null) sessionStorage.removeItem(KEPT)
+    else sessionStorage.setItem(KEPT, value)
+  } catch {
+    // It then holds until the page is loaded again.
+  }
+}
