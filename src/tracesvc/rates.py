@@ -23,8 +23,10 @@ from tracesvc.access import RateClass
 from tracesvc.pulse import Pulse
 from tracesvc.settings import Settings
 
-# Long enough for a burst that waits for the pool: a limit that opens under load would be none.
+# Long enough for a burst that waits for the pool: a limit that opens under load would be none. Meanwhile
+# somebody looks whether Redis is there at all.
 ASK_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 1.0
 TIMES: Final[Mapping[RateClass, int]] = {"standard": 1, "high": 10}
 
 
@@ -83,11 +85,21 @@ class RateLimits:
             return None
         most, window = self._windows[budget]
         item = RateLimitItemPerSecond(most * times, window)
+        asking = asyncio.ensure_future(self._hit(item, budget.value, caller))
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                admitted = await self._limiter.hit(item, budget.value, caller)
-                stats = await self._limiter.get_window_stats(item, budget.value, caller)
-        except (RedisError, OSError):
+                while not (await asyncio.wait({asking}, timeout=LOOK_SECONDS))[0]:
+                    if not await self._pulse.beats():
+                        return None
+            return asking.result()
+        except (RedisError, OSError):  # a TimeoutError is one
             return None
+        finally:
+            asking.cancel()
+
+    async def _hit(self, item: RateLimitItemPerSecond, budget: str, caller: str) -> Count:
+        admitted = await self._limiter.hit(item, budget, caller)
+        stats = await self._limiter.get_window_stats(item, budget, caller)
         reset = max(0, math.ceil(stats.reset_time - time.time()))
+        window = int(item.get_expiry())
         return Count(admitted, item.amount, window, stats.remaining if admitted else 0, reset)

@@ -40,7 +40,7 @@ def stack(chaotic: Callable[..., Stack], plant: Plant) -> Stack:
 async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
     stack: Stack, plant: Plant, faults: Faults, tell: Callable[[str], None]
 ) -> None:
-    faults.set(pause_seconds=1)
+    faults.set(pause_seconds=pick(1, 3))
     ids = plant.container_ids[: 3 * IDS]
     plain = PlainPlant(plant.path, tuple(ids))
     wanted = {name: plain.count(name) for name in DOMAINS}
