@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ RATE_LIMITS_OFF: Final[Mapping[str, object]] = {
 
 
 WORKER: Final = ("tracesvc", "worker")
+WORKER_OF_ITS_OWN: Final = (sys.executable, "-m", "tracesvc", "worker")
+"""Started as users start it, so that its memory is what it would be."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ class Stack:
         return part
 
     def _part(self, name: str, module: Sequence[str], env: Mapping[str, str]) -> Part:
-        return Part(name, ["-m", *module], env=env, folder=self.folder)
+        command = module if module[0] == sys.executable else ["-m", *module]
+        return Part(name, command, env=env, folder=self.folder)
 
     def wait_ready(self, workers: int) -> None:
         """Wait until every API process is live and says that the workers serve the queue."""

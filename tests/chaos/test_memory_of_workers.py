@@ -10,7 +10,7 @@ import pytest
 from tests.asking import finished, status_of
 from tests.chaos.size import pick
 from tests.streams import ALL_DOMAINS
-from tests.support import Part, Plant, Stack, wait_until
+from tests.support import WORKER_OF_ITS_OWN, Part, Plant, Stack, wait_until
 
 JOBS = pick(4, 30)
 RECORDS = pick(10_000, 100_000)
@@ -21,7 +21,12 @@ PER_CONTAINER = 29  # records over all domains
 @pytest.fixture(scope="module")
 def stack(stacks: Callable[..., Stack], plant: Plant) -> Stack:
     """The real worker on the real source, settings as they come."""
-    return stacks(plant, workers=1, trace_async_cid_threshold=100, event_fetcher_cache_skip_cid_threshold=0)
+    return stacks(
+        plant,
+        worker=WORKER_OF_ITS_OWN,
+        trace_async_cid_threshold=100,
+        event_fetcher_cache_skip_cid_threshold=0,
+    )
 
 
 async def settled(worker: Part) -> int:
