@@ -54,7 +54,7 @@ def names(plant: Plant, sql: str) -> list[str]:
     with duckdb.connect(str(plant.path), read_only=True) as con:
         rows = con.execute(f"SELECT DISTINCT trim(n) FROM ({sql}) t(n) ORDER BY 1").fetchall()
     known = [row[0] for row in rows if row[0]]
-    return [*known[:: max(1, len(known) // 5)], f"{known[0][:-2]}*", f"{known[-1][:-1]}_", "NOTHING-OF-THIS"]
+    return [*known[:: max(1, len(known) // 5)], f"{known[0][:-1]}*", f"{known[-1][:-1]}_", "NOTHING-OF-THIS"]
 
 
 async def asked(stack: Stack, what: str, body: dict[str, Any]) -> dict[str, Any]:
