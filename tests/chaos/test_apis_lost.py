@@ -24,7 +24,7 @@ from tests.wire import RawResponse, raw_get
 DOMAINS = ["history", "rejects"]
 STREAMS = pick(10, 50)
 SUBMITS = 50
-WATCHERS = pick(100, 500)
+WATCHERS = pick(100, 1000)
 FEW = 10
 IDS = pick(120, 200)
 FREE_SECONDS = pick(15.0, 2.0)  # the short form runs on machines that do much else
