@@ -30,6 +30,7 @@ from bench.measure import (
 )
 from bench.report import Report, Row, megabytes, rate, seconds, table
 from bench.sides import redis_server
+from bench.stages import stage_rows
 from bench.store import Store
 from tracesvc.demo.default_plant import kept_plant, plant_url
 from tracesvc.demo.plant import plant_container_ids
@@ -159,6 +160,7 @@ def measure(containers: int, console: Console) -> Report:
         mine = measure_ours(redis_url, source_url, ids, store, tell)
         other = measure_naive(redis_url, source_url, ids, store, tell)
         clients = client_rows(redis_url, source_url, ids, tell)
+        stages = stage_rows(redis_url, source_url, tell)
         server = store.version()
     if other.job.records != mine.job.records:
         raise click.ClickException(
@@ -170,6 +172,7 @@ def measure(containers: int, console: Console) -> Report:
         *memory_rows(mine, other, tenth),
         *first_record_rows(mine, containers),
         *clients,
+        *stages,
     ]
     return Report(containers, mine.job.records, server, rows, _notes(mine, other))
 
