@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+# Looked up before any fork: a child must not load libraries.
+_PRCTL: Final = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.preloaded", __name__])
 
@@ -49,8 +51,8 @@ class Forked:
 
 def die_with_parent() -> None:
     """A test run that is shot leaves no process behind (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+    if _PRCTL is not None:
+        _PRCTL(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
 
 
 def _run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> None:

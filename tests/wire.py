@@ -72,13 +72,17 @@ async def raw_get(
 ) -> AsyncIterator[RawResponse]:
     """GET over a bare socket; leaving the block closes the connection at once, wherever the body is.
 
-    What is not read waits at the server: the system's own buffer here is as small as it can be.
+    What is not read waits at the server: the system holds about `buffer` bytes here and no more.
     """
     parts = urlsplit(url)
     bare = socket.socket()
     bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)  # before it connects: a fixed window
     bare.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(bare, (parts.hostname, parts.port))
+    try:
+        await asyncio.get_running_loop().sock_connect(bare, (parts.hostname, parts.port))
+    except BaseException:
+        bare.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=bare, limit=buffer)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]

@@ -4,7 +4,7 @@ let credential: string | null = null
 let refused: () => void = () => undefined
 
 /** The worker has a memory of its own: the page tells it through the engine. */
-export function useCredential(value: string | null): void {
+export function setCredential(value: string | null): void {
   credential = value
 }
 

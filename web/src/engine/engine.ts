@@ -1,4 +1,4 @@
-import { useCredential } from '@/api/credential'
+import { setCredential } from '@/api/credential'
 
 import type { Domain } from './trace/domain'
 import { windowOf } from './trace/pages'
@@ -27,7 +27,7 @@ export class Engine {
 
   /** Before everything else. `credential`: what every call carries, if anything. */
   start(options: TraceOptions, listener: Listener, credential: string | null): void {
-    useCredential(credential)
+    setCredential(credential)
     this.#trace = new Trace(options, listener)
   }
 

@@ -1,7 +1,7 @@
 import { computed, shallowRef } from 'vue'
 
 import { call, faultOf as fault, isAbort } from '@/api/client'
-import { credentialInUse, useCredential, whenRefused } from '@/api/credential'
+import { credentialInUse, setCredential, whenRefused } from '@/api/credential'
 import type { TraceFault } from '@/engine/types'
 
 import { comesFromSignIn, endSignIn } from './oidc'
@@ -30,7 +30,7 @@ export const signInFault = shallowRef<TraceFault | null>(null)
 
 /** Ask as whom this tab is known. A service that does not answer is taken to be open: its routes say what is wrong. */
 export async function loadAccess(): Promise<void> {
-  useCredential(kept())
+  setCredential(kept())
   whenRefused(() => {
     if (access.value?.required === true) access.value = { ...access.value, caller: null }
   })
@@ -56,16 +56,16 @@ async function finishSignIn({ oidc }: Access): Promise<void> {
 
 /** Sign in with a key or a token, for this tab until it is closed; what was wrong, or null. */
 export async function signIn(secret: string): Promise<TraceFault | 'refused' | null> {
-  useCredential(secret.trim())
+  setCredential(secret.trim())
   try {
     const found = await ask()
     if (found.caller === null) {
-      useCredential(null)
+      setCredential(null)
       return 'refused'
     }
     access.value = found
   } catch (error) {
-    useCredential(null)
+    setCredential(null)
     if (isAbort(error)) return null
     return faultOf(error)
   }
@@ -78,7 +78,7 @@ export async function signIn(secret: string): Promise<TraceFault | 'refused' | n
 
 export function signOut(): void {
   keep(null)
-  useCredential(null)
+  setCredential(null)
   // What is on the screen was the caller's: nothing of it stays in this tab.
   location.hash = '#/'
   location.reload()
