@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { Engine } from '@/engine/engine'
-import type { Answer, Listener } from '@/engine/trace/trace'
+import type { Answer, Listener } from '@/engine/trace/options'
 import { EVERYTHING, type GridRow, type Phase, type Progress } from '@/engine/types'
 
 import { expectedRows } from './recording'

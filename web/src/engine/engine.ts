@@ -1,10 +1,11 @@
 import { setCredential } from '@/api/credential'
 
 import type { Domain } from './trace/domain'
+import type { AskOptions, Listener, TraceOptions } from './trace/options'
 import { windowOf } from './trace/pages'
 import { Breather } from './trace/pauses'
 import { stateOf } from './trace/pulse'
-import { type AskOptions, type Listener, Trace, type TraceOptions } from './trace/trace'
+import { Trace } from './trace/trace'
 import type {
   Cell,
   Filter,

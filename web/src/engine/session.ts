@@ -4,7 +4,7 @@ import { credentialInUse } from '@/api/credential'
 
 import type { Engine } from './engine'
 import { WorkerGrid } from './grid'
-import type { Answer, AskOptions, TraceOptions } from './trace/trace'
+import type { Answer, AskOptions, TraceOptions } from './trace/options'
 import type {
   Filter,
   GridState,

@@ -122,6 +122,13 @@ export function faultOfLine(line: ErrorLine): TraceFault {
   return faultOf(line.code, line.message, { retryable: line.retryable })
 }
 
+/** Whatever was raised, as something to show. */
+export function faultOfError(error: unknown): TraceFault {
+  if (error instanceof ApiFault) return error.fault
+  if (error instanceof MalformedLine) return faultOfMalformed(error)
+  return faultOf('ENGINE', error instanceof Error ? error.message : String(error))
+}
+
 /** A malformed line as it is shown. */
 export function faultOfMalformed(error: MalformedLine): TraceFault {
   const where = error.line > 0 ? { number: error.line, excerpt: error.excerpt } : null

@@ -1,3 +1,5 @@
+import { faultOf } from '@/api/client'
+
 import type { Message } from '../net/messages'
 import type { GridQuery, Phase, Progress, Shortfall, Stage, StageState, TraceFault } from '../types'
 import { Domain } from './domain'
@@ -72,6 +74,35 @@ export class Ledger implements Pick<Progress, Kept> {
     let found = this.domains.get(name)
     if (found === undefined) this.domains.set(name, (found = new Domain(name, this.#queries.get(name))))
     return found
+  }
+
+  /** The connection was cut: what happened, and in how many seconds it is tried again. */
+  halt(fault: TraceFault, seconds: number): void {
+    this.interrupt(fault)
+    this.phase = 'resuming'
+    this.resumes++
+    this.retryAt = Date.now() + seconds * 1000
+  }
+
+  goOn(phase: 'polling' | 'queued' | 'streaming'): void {
+    this.phase = phase
+    this.retryAt = null
+    this.interruption = null
+  }
+
+  /** What arrived of a domain is of no use: it is read once more, from its begin. */
+  readAnew(domain: Domain): void {
+    domain.reread = true
+    domain.reset()
+    const message = `What arrived of ${domain.name} is not what the server committed; it is read anew.`
+    this.interrupt(faultOf('RESULT_DIFFERS', message, { retryable: true }))
+  }
+
+  /** Note when the last line names another count of a domain than has come. */
+  compare(domain: Domain, count: number): void {
+    const known = this.shortfalls.some((shortfall) => shortfall.domain === domain.name)
+    if (domain.received === count || domain.windowed || known) return
+    this.shortfalls.push({ domain: domain.name, kind: 'records', expected: count, received: domain.received })
   }
 
   get unended(): string[] {

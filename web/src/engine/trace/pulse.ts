@@ -1,6 +1,7 @@
 import type { GridState } from '../types'
 import type { Domain } from './domain'
-import type { Listener, Trace } from './trace'
+import type { Listener } from './options'
+import type { Trace } from './trace'
 
 const BEAT_MS = 100
 const IDLE_MS = 500

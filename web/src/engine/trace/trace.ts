@@ -1,36 +1,16 @@
 import { ApiFault, call, faultOf, isAbort, send } from '@/api/client'
 
 import { MalformedLine } from '../net/lines'
-import { type Message, readLine } from '../net/messages'
-import { NDJSON, consumeResponse } from '../net/stream'
-import type { GridState, Progress, TraceFault, TraceRequest } from '../types'
+import type { Message } from '../net/messages'
+import { NDJSON } from '../net/stream'
+import type { TraceFault, TraceRequest } from '../types'
+import { readAtOnce } from './atOnce'
 import type { Domain } from './domain'
-import { Detour, Lane, type LaneOwner, type Outcome, faultOfLine, faultOfMalformed } from './lane'
+import { Detour, Lane, type LaneOwner, type Outcome, faultOfError } from './lane'
 import { Ledger, type StatusDocument } from './ledger'
 import { Pager, type PagerOwner } from './pager'
-import { Breather } from './pauses'
+import type { AskOptions, Listener, TraceOptions } from './options'
 import { Pulse } from './pulse'
-
-export interface TraceOptions {
-  /** Whether the page must undo zstd itself: where the browser does not offer it. */
-  readonly zstd: boolean
-  /** Bytes of columns that may be held; beyond, rows are read by windows. */
-  readonly memoryBytes: number
-}
-
-export interface AskOptions {
-  readonly asJob?: boolean
-  readonly fresh?: boolean
-}
-
-export type Answer = 'seeds' | 'lineage' | 'aggregation'
-
-/** Where news goes: progress and rows at most ten times a second, answers when they come. */
-export interface Listener {
-  progress(progress: Omit<Progress, Answer>): void
-  answer(kind: Answer, data: unknown): void
-  rows(domain: string, state: GridState): void
-}
 
 /** Raised when the columns are as large as they may be. */
 class MemoryFull extends Error {}
@@ -166,7 +146,10 @@ export class Trace implements LaneOwner, PagerOwner {
         if (domain.ended) break
         const shortfalls = await domain.end(message)
         if (message.status !== 'ok') this.ledger.partial[message.domain] = message.containers.failed
-        if (shortfalls.length > 0 && lane !== null && !domain.reread) throw this.#rereading(domain)
+        if (shortfalls.length > 0 && lane !== null && !domain.reread) {
+          this.ledger.readAnew(domain)
+          throw new Detour()
+        }
         this.ledger.shortfalls.push(...shortfalls)
         break
       }
@@ -176,7 +159,7 @@ export class Trace implements LaneOwner, PagerOwner {
         this.listener.answer(message.type, message.data)
         break
       case 'complete':
-        for (const [name, count] of Object.entries(message.domains)) this.#compare(name, count)
+        for (const [name, count] of Object.entries(message.domains)) this.ledger.compare(this.domain(name), count)
     }
     this.pulse.touch()
   }
@@ -186,17 +169,12 @@ export class Trace implements LaneOwner, PagerOwner {
   }
 
   interrupted(fault: TraceFault, seconds: number): void {
-    this.ledger.interrupt(fault)
-    this.ledger.phase = 'resuming'
-    this.ledger.resumes++
-    this.ledger.retryAt = Date.now() + seconds * 1000
+    this.ledger.halt(fault, seconds)
     this.pulse.touch(true)
   }
 
   resumed(): void {
-    this.ledger.phase = this.#pager !== null ? 'polling' : this.ledger.queued ? 'queued' : 'streaming'
-    this.ledger.retryAt = null
-    this.ledger.interruption = null
+    this.ledger.goOn(this.#pager !== null ? 'polling' : this.ledger.queued ? 'queued' : 'streaming')
     this.pulse.touch(true)
   }
 
@@ -206,11 +184,16 @@ export class Trace implements LaneOwner, PagerOwner {
 
   // ------------------------------------------------------------- the way of a trace
 
-  #begin(again: () => void): void {
+  /** End everything that is being read; what is held stays. */
+  #letGo(): void {
     this.#abort.abort()
     this.#abort = new AbortController()
     this.#lanes.clear()
     this.#pager = null
+  }
+
+  #begin(again: () => void): void {
+    this.#letGo()
     this.#again = again
     this.ledger = new Ledger(this.ledger)
     this.ledger.phase = 'asking'
@@ -236,10 +219,7 @@ export class Trace implements LaneOwner, PagerOwner {
 
   /** After a failure: with what is held, from where it ended. */
   #goOn(jobId: string): void {
-    this.#abort.abort()
-    this.#abort = new AbortController()
-    this.#lanes.clear()
-    this.#pager = null
+    this.#letGo()
     this.ledger.shortfalls.length = 0
     for (const domain of this.ledger.domains.values()) if (domain.verified === false) domain.reset()
     this.ledger.reopen()
@@ -268,9 +248,7 @@ export class Trace implements LaneOwner, PagerOwner {
   async #byPages(): Promise<void> {
     const { jobId } = this.ledger
     if (jobId === null || this.#pager !== null) return
-    this.#abort.abort()
-    this.#abort = new AbortController()
-    this.#lanes.clear()
+    this.#letGo()
     const pager = (this.#pager = new Pager(jobId, this))
     if ([...this.ledger.domains.values()].every((domain) => this.hasRoom(domain))) this.ledger.transport = 'pages'
     await this.#settle(async () => {
@@ -285,17 +263,8 @@ export class Trace implements LaneOwner, PagerOwner {
     this.ledger.transport = 'at-once'
     this.ledger.phase = 'streaming'
     this.pulse.touch(true)
-    let last: Message | null = null
-    const breather = new Breather()
-    await consumeResponse(response, async (line, number) => {
-      last = readLine(line, number, (head) => this.domain(head.domain).expect(head.batch, head.offset))
-      await this.take(last, line, null)
-      await breather.breathe()
-    })
+    await readAtOnce(response, this)
     signal.throwIfAborted()
-    const end = last as Message | null
-    if (end?.type === 'error') throw new ApiFault(faultOfLine(end))
-    if (end?.type !== 'complete') throw new ApiFault(faultOf('STREAM_CUT', 'The answer ended without its last line.', { retryable: true }))
     await this.#finish(signal)
   }
 
@@ -324,10 +293,7 @@ export class Trace implements LaneOwner, PagerOwner {
 
   #fail(error: unknown): void {
     if (isAbort(error)) return
-    const fault =
-      error instanceof ApiFault ? error.fault
-      : error instanceof MalformedLine ? faultOfMalformed(error)
-      : faultOf('ENGINE', error instanceof Error ? error.message : String(error))
+    const fault = faultOfError(error)
     if (this.#cancelling && fault.status === 404) return
     if (fault.code === 'JOB_CANCELLED') this.#end('cancelled', fault)
     else if (fault.code === 'JOB_NOT_FOUND') this.#end('gone', fault)
@@ -342,20 +308,5 @@ export class Trace implements LaneOwner, PagerOwner {
 
   #isOfAnother(name: string): boolean {
     return [...this.#lanes.values()].some((domains) => domains?.includes(name) === true)
-  }
-
-  #rereading(domain: Domain): Detour {
-    domain.reread = true
-    domain.reset()
-    const message = `What arrived of ${domain.name} is not what the server committed; it is read anew.`
-    this.ledger.interrupt(faultOf('RESULT_DIFFERS', message, { retryable: true }))
-    return new Detour()
-  }
-
-  #compare(name: string, count: number): void {
-    const domain = this.domain(name)
-    const known = this.ledger.shortfalls.some((shortfall) => shortfall.domain === name)
-    if (domain.received === count || domain.windowed || known) return
-    this.ledger.shortfalls.push({ domain: name, kind: 'records', expected: count, received: domain.received })
   }
 }
