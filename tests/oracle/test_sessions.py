@@ -123,7 +123,7 @@ async def test_a_database_that_ignores_breaks_costs_a_session_not_the_process(
 ) -> None:
     monkeypatch.setattr("tracesvc.sources.oracle.reading._LET_GO_SECONDS", 0.3)
     server = make_server(setup=SETUP)
-    source = opened(server.settings, db_slow_call_timeout_ms=1500)
+    source = opened(server.settings, db_slow_call_timeout_ms=30_000)
     server.rules(statements=[{"kind": "stall", "deaf": True, "times": 1}])
     task = asyncio.create_task(count(source))
     await wait_until(lambda: server.count("stall"))
