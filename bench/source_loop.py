@@ -9,7 +9,6 @@ the units are the worker's; the batches go straight from DuckDB's own stream to 
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from tracesvc.catalogue.dialect import to_duckdb
 from tracesvc.demo.plant import plant_container_ids
 from tracesvc.runner import cut
 from tracesvc.settings import Settings
+from tracesvc.sources.duckdb import engine_config
 from tracesvc.sources.plant import Plant
 
 
@@ -33,14 +33,7 @@ def run(path: Path, name: str) -> tuple[int, float]:
     settings, catalogue = Settings(), load_catalogue()
     ids, domain = plant_container_ids(path), catalogue.domains[name]
     statement = to_duckdb(domain.sql, date_columns=catalogue.date_columns, clean=True)
-    con = duckdb.connect(
-        ":memory:",
-        config={
-            "threads": settings.trace_duckdb_threads,
-            "memory_limit": f"{settings.trace_duckdb_memory_mib}MiB",
-            "temp_directory": str(Path(tempfile.gettempdir()) / "tracesvc-bench-duckdb"),
-        },
-    )
+    con = duckdb.connect(":memory:", config=engine_config(settings))
     Plant(path, catalogue, settings.trace_plant_timezone).mount(con)
     as_of = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -34,6 +36,33 @@ After 114,000 containers a process falls from 230 MB to 125-145 MB; opening agai
 """
 
 
+_NEVER_FLUSHED: Final = "8GB"
+"""Otherwise the engine gives memory back to the system at every large buffer that it frees, and takes it
+again for the next: 3 % of a large job. The worker trims its heap itself, after jobs and when idle."""
+
+_NICENESS: Final = 10
+"""How far statements stand back behind the threads that encode, pack and send what they found."""
+
+
+def engine_config(settings: Settings) -> dict[str, str | bool | int | float | list[str]]:
+    """How the engine is set up: threads, memory, nothing from the network."""
+    return {
+        "threads": settings.trace_duckdb_threads,
+        "memory_limit": f"{settings.trace_duckdb_memory_mib}MiB",
+        "temp_directory": str(Path(tempfile.gettempdir()) / "tracesvc-duckdb"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allocator_flush_threshold": _NEVER_FLUSHED,
+        "allocator_bulk_deallocation_flush_threshold": _NEVER_FLUSHED,
+    }
+
+
+def _give_way() -> None:
+    """Lower this thread's priority, where the system knows one by thread: a large job is 5 % faster."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
 class DuckDBSource:
     """A `Source` on a plant's files: opened at the first statement, in a thread, and closed when idle."""
 
@@ -42,17 +71,13 @@ class DuckDBSource:
         self._plant = Plant(path, catalogue, settings.trace_plant_timezone)
         self._zone = ZoneInfo(settings.trace_plant_timezone)
         self._seconds = settings.db_slow_call_timeout_ms / 1000
-        self._config: dict[str, str | bool | int | float | list[str]] = {
-            "threads": settings.trace_duckdb_threads,
-            "memory_limit": f"{settings.trace_duckdb_memory_mib}MiB",
-            "temp_directory": str(Path(tempfile.gettempdir()) / "tracesvc-duckdb"),
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
+        self._config = engine_config(settings)
         self._translate = functools.lru_cache(_TRANSLATIONS)(
             functools.partial(to_duckdb, date_columns=catalogue.date_columns, clean=True)
         )
-        self._executor = ThreadPoolExecutor(1 + settings.db_slow_max_concurrent, thread_name_prefix="duckdb")
+        self._executor = ThreadPoolExecutor(
+            1 + settings.db_slow_max_concurrent, thread_name_prefix="duckdb", initializer=_give_way
+        )
         self._opening = threading.Lock()
         self._con: duckdb.DuckDBPyConnection | None = None
         self._users = 0
