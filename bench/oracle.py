@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,8 @@ from tracesvc.sources.oracle.binding import Prepared, prepare
 
 ROUNDS: Final = 5
 LIST: Final = "container_ids"
+FETCH_ROWS: Final = (500, 1000, 2500, 10_000)
+PREFETCH_ROWS: Final = (0, 500, 2000)
 
 Units = Sequence[Sequence[str]]
 
@@ -42,6 +44,7 @@ def measure(plant: Path) -> tuple[list[Row], int]:
     memory, encoding = OracleServer(plant, from_memory=True), OracleServer(plant)
     try:
         rows, records = _source_rows(memory, prepared, units)
+        rows += _size_rows(memory, units, records)
         rows += [_job_row(encoding, prepared, ids, units, records)]
     finally:
         memory.close()
@@ -70,6 +73,44 @@ def _source_rows(server: OracleServer, statement: Prepared, units: Units) -> tup
         ),
         Row(f"{told} fetchmany, from memory", rate(records, ours_), rate(records, by_rows), by_rows / ours_),
     ], records
+
+
+def _size_rows(server: OracleServer, units: Units, records: int) -> list[Row]:
+    """Rows a round trip, and rows that come with the statement itself, each beside the default."""
+    default = Settings().db_slow_fetchmany_size
+    arrow = {size: {"db_slow_fetchmany_size": size} for size in (*FETCH_ROWS, default)}
+    by_rows = {
+        rows: {"trace_db_reader": "rows", "trace_db_prefetch_rows": rows}
+        for rows in (*PREFETCH_ROWS, default)
+    }
+    return [
+        *_beside_default(server, units, records, arrow, "Oracle source, {} rows a round trip"),
+        *_beside_default(server, units, records, by_rows, "Oracle source by rows, {} with the statement"),
+    ]
+
+
+def _beside_default(
+    server: OracleServer, units: Units, records: int, choices: Mapping[int, Mapping[str, object]], told: str
+) -> list[Row]:
+    """The last choice is the default."""
+    times: dict[int, list[float]] = {value: [] for value in choices}
+    for turn in range(ROUNDS + 1):
+        for value, given in choices.items():
+            found, seconds = asyncio.run(_source(server, units, **given))
+            assert found == records, f"the source found {found} records, the loop {records}"
+            if turn:  # the first fills the server's memory
+                times[value].append(seconds)
+    middles = {value: statistics.median(found) for value, found in times.items()}
+    default, usual = middles.popitem()
+    return [
+        Row(
+            told.format(f"{value:,}"),
+            rate(records, taken),
+            f"{default:,}: {rate(records, usual)}",
+            usual / taken,
+        )
+        for value, taken in middles.items()
+    ]
 
 
 def _job_row(
@@ -123,10 +164,10 @@ def _bare(
     return records, seconds
 
 
-async def _source(server: OracleServer, units: Units) -> tuple[int, float]:
-    catalogue = load_catalogue()
-    source = open_source(load_settings(**server.settings), catalogue)
-    sql, size = catalogue.domains[DOMAIN].sql, Settings().db_slow_fetchmany_size
+async def _source(server: OracleServer, units: Units, **given: object) -> tuple[int, float]:
+    catalogue, settings = load_catalogue(), load_settings(**{**server.settings, **given})
+    source = open_source(settings, catalogue)
+    sql, size = catalogue.domains[DOMAIN].sql, settings.db_slow_fetchmany_size
     await source.ping()
     records, began = 0, time.perf_counter()
     for unit in units:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from redis.exceptions import RedisError
 
 from tracesvc.catalogue import Catalogue, Column, Table
+from tracesvc.catalogue.stages import PATTERNS
 from tracesvc.connect import connect_redis, queue_limits
 from tracesvc.errors import TraceError
 from tracesvc.queue import JobQueue
@@ -38,6 +40,8 @@ _INDEXES: Final = (
     "SELECT i.TABLE_NAME, i.COLUMN_NAME FROM ALL_IND_COLUMNS i WHERE i.TABLE_OWNER = :owner"
     " AND i.COLUMN_POSITION = 1 AND i.TABLE_NAME IN (:tables) ORDER BY 1, 2"
 )
+_BIND: Final = re.compile(r":([a-z][a-z_0-9]*)")
+_LONG_AGO: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the plant's times have no zone
 NOBODY: Final = "0000000000000000"
 """An id that no plant has: statements run with it, and give no row."""
 
@@ -120,8 +124,8 @@ async def _source(source: Source, settings: Settings, catalogue: Catalogue) -> A
             yield finding
     else:
         yield Finding("source", "ok", f"a plant's files, {answered}")
-    for domain in catalogue.domains:
-        yield await _domain(source, catalogue, domain)
+    for check, sql in _statements(catalogue):
+        yield await _runs(source, check, sql, _values(catalogue, sql))
 
 
 async def _version(source: Source) -> str:
@@ -178,22 +182,42 @@ def _asked_by_container(catalogue: Catalogue) -> list[str]:
     ]
 
 
-async def _domain(source: Source, catalogue: Catalogue, name: str) -> Finding:
-    domain = catalogue.domains[name]
-    params: dict[str, object] = {"container_ids": [NOBODY]} if domain.list_column is None else {}
-    if ":as_of" in domain.sql:
-        params["as_of"] = datetime(2000, 1, 1)  # noqa: DTZ001 - the plant's times have no zone
+def _statements(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Everything that a trace may ask of the plant: what it is called, and its SQL."""
+    for name, domain in catalogue.domains.items():
+        yield f"domain {name}", domain.sql
+    for name, stage in catalogue.stages.items():
+        yield f"statement {name}", stage.sql
+
+
+def _values(catalogue: Catalogue, sql: str) -> dict[str, object]:
+    """A value for each bind of a statement: nobody, in a time long ago."""
+    known: dict[str, object] = {
+        "container_ids": [NOBODY],
+        "names": [NOBODY],
+        "low": NOBODY,
+        "high": NOBODY,
+        **dict.fromkeys(PATTERNS, NOBODY),
+        "since": _LONG_AGO,
+        "until": _LONG_AGO + timedelta(days=1),
+        "as_of": _LONG_AGO,
+        "station": catalogue.groups[0].name if catalogue.groups else "",
+    }
+    return {name: known[name] for name in set(_BIND.findall(sql)) & known.keys()}
+
+
+async def _runs(source: Source, check: str, sql: str, values: Mapping[str, object]) -> Finding:
+    """Whether a statement runs as far as its first row."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await _rows(source, domain.sql, params, most=1)
+            await _rows(source, sql, values, most=1)
     except TimeoutError:
         told = f"no row within {PATIENCE_SECONDS:g} s"
-        return Finding(f"domain {name}", "warning", told, "look at the indexes above and the database's load")
+        return Finding(check, "warning", told, "look at the indexes above and the database's load")
     except TraceError as error:
-        return Finding(
-            f"domain {name}", "failed", error.detail, f"look at sql/{name}.sql and the tables above"
-        )
-    return Finding(f"domain {name}", "ok", "its statement runs")
+        file = check.partition(" ")[2]
+        return Finding(check, "failed", error.detail, f"look at sql/{file}.sql and the tables above")
+    return Finding(check, "ok", "it runs")
 
 
 async def _rows(

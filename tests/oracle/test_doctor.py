@@ -41,6 +41,8 @@ def test_a_sound_database_passes_and_its_release_is_told(
     assert found["workers"]["state"] == "warning"
     catalogue = load_catalogue()
     wanted = {f"table {name}" for name in catalogue.tables} | {f"domain {name}" for name in catalogue.domains}
+    wanted |= {f"statement {name}" for name in catalogue.stages}
+    assert len(catalogue.stages) > 15
     assert wanted <= {name for name, finding in found.items() if finding["state"] == "ok"}
 
 
@@ -59,6 +61,20 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert found["index DW_MES_HOLDRELEASEHISTORY"]["state"] == "warning"
     assert found["domain history"]["state"] == found["domain jobs"]["state"] == "failed"
     assert found["domain holds"]["state"] == "ok"
+    assert found["statement detection/lots"]["state"] == "ok"
+
+
+def test_a_column_that_only_seeds_and_lineage_need_is_missed_as_well(
+    make_server: Callable[..., OracleServer], tiny_plant: Plant, tmp_path: Any
+) -> None:
+    missing = ["DW_MES_CONTAINER.SPLITFROMID"]
+    code, found = findings(make_server(tiny_plant, missing=missing).settings, tmp_path)
+    assert code == 1
+    failed = {name for name, finding in found.items() if finding["state"] == "failed"}
+    assert "statement lineage/containers" in failed
+    assert "statement seeds/work_order" not in failed
+    assert "sql/lineage/containers.sql" in found["statement lineage/containers"]["do"]
+    assert not any(name.startswith("domain") for name in failed)
 
 
 def test_a_refused_password_is_told_to_people(
