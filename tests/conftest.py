@@ -75,6 +75,12 @@ def medium_plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
     return _plant(tmp_path_factory, 11_400)
 
 
+@pytest.fixture(scope="session")
+def large_plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """The largest trace ever seen: 114,000 containers."""
+    return _plant(tmp_path_factory, 114_000)
+
+
 def _plant(factory: pytest.TempPathFactory, containers: int) -> Plant:
     path = factory.mktemp(f"plant{containers}") / "plant.duckdb"
     make_plant(path, containers=containers, seed=7)

@@ -29,8 +29,17 @@ SETTINGS: Final[dict[str, Any]] = {
     "db_slow_call_timeout_ms": pick(20_000, 60_000),
     "trace_db_sign_in_pause_seconds": 0.5,
 }
-COUNT: Final = pick(600, 11_400)
+COUNT: Final = pick(600, 100_000)
 PATIENCE: Final = 600
+
+pytestmark = pytest.mark.timeout(pick(120, PATIENCE))
+
+
+@pytest.fixture(scope="session")
+def plant(request: pytest.FixtureRequest) -> Plant:
+    """2,000 containers; in full 114,000."""
+    found: Plant = request.getfixturevalue(pick("small_plant", "large_plant"))
+    return found
 
 
 @pytest.fixture(scope="module")
