@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -40,7 +39,6 @@ _INDEXES: Final = (
     "SELECT i.TABLE_NAME, i.COLUMN_NAME FROM ALL_IND_COLUMNS i WHERE i.TABLE_OWNER = :owner"
     " AND i.COLUMN_POSITION = 1 AND i.TABLE_NAME IN (:tables) ORDER BY 1, 2"
 )
-_BIND: Final = re.compile(r":([a-z][a-z_0-9]*)")
 _LONG_AGO: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - the plant's times have no zone
 NOBODY: Final = "0000000000000000"
 """An id that no plant has: statements run with it, and give no row."""
@@ -124,8 +122,9 @@ async def _source(source: Source, settings: Settings, catalogue: Catalogue) -> A
             yield finding
     else:
         yield Finding("source", "ok", f"a plant's files, {answered}")
+    values = _values(catalogue)
     for check, sql in _statements(catalogue):
-        yield await _runs(source, check, sql, _values(catalogue, sql))
+        yield await _runs(source, check, sql, values)
 
 
 async def _version(source: Source) -> str:
@@ -190,9 +189,9 @@ def _statements(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
         yield f"statement {name}", stage.sql
 
 
-def _values(catalogue: Catalogue, sql: str) -> dict[str, object]:
-    """A value for each bind of a statement: nobody, in a time long ago."""
-    known: dict[str, object] = {
+def _values(catalogue: Catalogue) -> dict[str, object]:
+    """A value for every bind there is, nobody in a time long ago; a source takes what a statement needs."""
+    return {
         "container_ids": [NOBODY],
         "names": [NOBODY],
         "low": NOBODY,
@@ -203,7 +202,6 @@ def _values(catalogue: Catalogue, sql: str) -> dict[str, object]:
         "as_of": _LONG_AGO,
         "station": catalogue.groups[0].name if catalogue.groups else "",
     }
-    return {name: known[name] for name in set(_BIND.findall(sql)) & known.keys()}
 
 
 async def _runs(source: Source, check: str, sql: str, values: Mapping[str, object]) -> Finding:

@@ -35,7 +35,6 @@ IDLE_SECONDS: Final = 5.0
 After 114,000 containers a process falls from 230 MB to 125-145 MB; opening again takes 50 ms.
 """
 
-
 _NEVER_FLUSHED: Final = "8GB"
 """Otherwise the engine gives memory back to the system at every large buffer that it frees, and takes it
 again for the next: 3 % of a large job. The worker trims its heap itself, after jobs and when idle."""
