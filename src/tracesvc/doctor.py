@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -12,6 +12,7 @@ from typing import Final, Literal
 from redis.exceptions import RedisError
 
 from tracesvc.catalogue import Catalogue, Column, Table
+from tracesvc.catalogue.filters import wanted_indexes
 from tracesvc.catalogue.stages import PATTERNS
 from tracesvc.connect import connect_redis, queue_limits
 from tracesvc.errors import TraceError
@@ -24,6 +25,9 @@ from tracesvc.sources import Source, open_source
 State = Literal["ok", "warning", "failed"]
 
 PATIENCE_SECONDS: Final = 30.0
+"""For one answer of the source."""
+WHOLE_PATIENCE_SECONDS: Final = 120.0
+"""For all statements together: one that hangs must not keep a person for the time of thirty."""
 _FITTING: Final[Mapping[str, tuple[str, ...]]] = {
     "string": ("CHAR", "VARCHAR2", "NCHAR", "NVARCHAR2"),
     "number": ("NUMBER", "FLOAT", "INTEGER"),
@@ -123,8 +127,9 @@ async def _source(source: Source, settings: Settings, catalogue: Catalogue) -> A
     else:
         yield Finding("source", "ok", f"a plant's files, {answered}")
     values = _values(catalogue)
+    until = time.monotonic() + WHOLE_PATIENCE_SECONDS
     for check, sql in _statements(catalogue):
-        yield await _runs(source, check, sql, values)
+        yield await _runs(source, check, sql, values, until)
 
 
 async def _version(source: Source) -> str:
@@ -136,17 +141,27 @@ async def _dictionary(source: Source, catalogue: Catalogue) -> AsyncIterator[Fin
     """Tables, columns and indexes, as the database's own dictionary has them."""
     params = {"owner": catalogue.schema, "tables": sorted(catalogue.tables)}
     try:
-        columns = {(str(row[0]), str(row[1])): str(row[2]) for row in await _rows(source, _COLUMNS, params)}
-        indexed = {(str(row[0]), str(row[1])) for row in await _rows(source, _INDEXES, params)}
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            columns = {(str(at[0]), str(at[1])): str(at[2]) for at in await _rows(source, _COLUMNS, params)}
+            indexed = {(str(at[0]), str(at[1])) for at in await _rows(source, _INDEXES, params)}
+    except TimeoutError:
+        told = f"no answer within {PATIENCE_SECONDS:g} s"
+        yield Finding("dictionary", "warning", told, "tables and indexes could not be looked up")
+        return
     except TraceError as error:
         yield Finding("dictionary", "warning", error.detail, "tables and indexes could not be looked up")
         return
     for table in catalogue.tables.values():
         yield _table(table, columns, catalogue.schema)
-    for name in _asked_by_container(catalogue):
-        if (name, "CONTAINERID") not in indexed and (name, "CONTAINERID") in columns:
-            told = "no index begins with CONTAINERID: each statement reads the whole table"
-            yield Finding(f"index {name}", "warning", told, f"CREATE INDEX … ON {name} (CONTAINERID)")
+    there = {name for name, _ in columns}
+    for name, missing in _unserved(catalogue, indexed).items():
+        if name in there:
+            told = "; ".join(
+                f"none begins with {' or '.join(sorted(wanted))}, as {', '.join(statements)} would like"
+                for wanted, statements in missing.items()
+            )
+            do = f"CREATE INDEX … ON {name} (…): without it each such statement reads the whole table"
+            yield Finding(f"index {name}", "warning", told, do)
 
 
 def _table(table: Table, columns: Mapping[tuple[str, str], str], schema: str) -> Finding:
@@ -168,17 +183,17 @@ def _misfit(table: Table, column: Column, columns: Mapping[tuple[str, str], str]
     return "" if fits else f"column {column.name} is {kind} where the catalogue has {column.type}"
 
 
-def _asked_by_container(catalogue: Catalogue) -> list[str]:
-    """Tables that a statement filters by CONTAINERID."""
-    return [
-        table.name
-        for table in catalogue.tables.values()
-        if "CONTAINERID" in table.ids
-        and any(
-            f".{table.name} " in domain.sql and ":container_ids" in domain.sql
-            for domain in catalogue.domains.values()
-        )
-    ]
+def _unserved(
+    catalogue: Catalogue, indexed: Collection[tuple[str, str]]
+) -> dict[str, dict[frozenset[str], list[str]]]:
+    """By table: columns of which no index begins with any, and the statements that narrow it by them."""
+    found: dict[str, dict[frozenset[str], list[str]]] = {}
+    for check, sql in _statements(catalogue):
+        for table, wanted in wanted_indexes(sql):
+            if not any((table, column) in indexed for column in wanted):
+                statements = found.setdefault(table, {}).setdefault(wanted, [])
+                statements.append(check.partition(" ")[2])
+    return {table: found[table] for table in sorted(found)}
 
 
 def _statements(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -204,13 +219,17 @@ def _values(catalogue: Catalogue) -> dict[str, object]:
     }
 
 
-async def _runs(source: Source, check: str, sql: str, values: Mapping[str, object]) -> Finding:
-    """Whether a statement runs as far as its first row."""
+async def _runs(source: Source, check: str, sql: str, values: Mapping[str, object], until: float) -> Finding:
+    """Whether a statement runs as far as its first row; none is begun after `until` (`time.monotonic`)."""
+    left = min(until - time.monotonic(), PATIENCE_SECONDS)
+    if left <= 0:
+        told = f"not tried: the statements before it took all of {WHOLE_PATIENCE_SECONDS:g} s"
+        return Finding(check, "warning", told, "look at the database's load, and ask again")
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(left):
             await _rows(source, sql, values, most=1)
     except TimeoutError:
-        told = f"no row within {PATIENCE_SECONDS:g} s"
+        told = f"no row within {left:.0f} s"
         return Finding(check, "warning", told, "look at the indexes above and the database's load")
     except TraceError as error:
         file = check.partition(" ")[2]

@@ -8,10 +8,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.oracle_wire import OracleServer
 from tests.parts import child_env
 from tests.support import Plant, Valkey
 from tracesvc.catalogue import load_catalogue
+from tracesvc.doctor import examine
+from tracesvc.settings import Settings
 
 
 def doctor(settings: dict[str, object], tmp_path: Any, *options: str) -> tuple[int, str]:
@@ -50,7 +54,9 @@ def test_what_is_missing_is_named_with_what_to_do(
     make_server: Callable[..., OracleServer], tiny_plant: Plant, tmp_path: Any
 ) -> None:
     missing = [
-        "DW_MES_JOB", "DW_MES_LOTWIPHISTORY.FINISHEDRUNCARD", "index:DW_MES_HOLDRELEASEHISTORY",
+        "DW_MES_JOB", "DW_MES_LOTWIPHISTORY.FINISHEDRUNCARD", "index:DW_MES_HOLDRELEASEHISTORY.CONTAINERID",
+        "index:DW_MES_CONTAINER.MFGORDERNAME", "index:DW_MES_LOTREJECTHISTORY.CONTAINERID",
+        "index:DW_MES_LOTREJECTHISTORY.TXNDATE",
     ]  # fmt: skip
     code, found = findings(make_server(tiny_plant, missing=missing).settings, tmp_path)
     assert code == 1
@@ -58,7 +64,18 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert found["table DW_MES_JOB"]["state"] == "failed"
     assert "GRANT SELECT" in found["table DW_MES_JOB"]["do"]
     assert "FINISHEDRUNCARD" in found["table DW_MES_LOTWIPHISTORY"]["found"]
-    assert found["index DW_MES_HOLDRELEASEHISTORY"]["state"] == "warning"
+    assert {name for name in found if name.startswith("index")} == {
+        "index DW_MES_CONTAINER", "index DW_MES_HOLDRELEASEHISTORY", "index DW_MES_LOTREJECTHISTORY",
+    }  # fmt: skip
+    holds, container, rejects = (
+        found[f"index DW_MES_{name}"] for name in ("HOLDRELEASEHISTORY", "CONTAINER", "LOTREJECTHISTORY")
+    )
+    assert (holds["state"], holds["found"]) == (
+        "warning",
+        "none begins with CONTAINERID, as holds would like",
+    )
+    assert "MFGORDERNAME, as seeds/work_order, seeds/work_order_like would like" in container["found"]
+    assert "CONTAINERID or TXNDATE, as detection/rejects_of would like" in rejects["found"]
     assert found["domain history"]["state"] == found["domain jobs"]["state"] == "failed"
     assert found["domain holds"]["state"] == "ok"
     assert found["statement detection/lots"]["state"] == "ok"
@@ -75,6 +92,21 @@ def test_a_column_that_only_seeds_and_lineage_need_is_missed_as_well(
     assert "statement seeds/work_order" not in failed
     assert "sql/lineage/containers.sql" in found["statement lineage/containers"]["do"]
     assert not any(name.startswith("domain") for name in failed)
+
+
+async def test_a_source_that_hangs_does_not_keep_a_person_for_each_statement(
+    make_server: Callable[..., OracleServer], tiny_plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server(tiny_plant)
+    server.rules(statements=[{"kind": "stall"}])
+    monkeypatch.setattr("tracesvc.doctor.PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr("tracesvc.doctor.WHOLE_PATIENCE_SECONDS", 2.5)
+    settings = Settings.model_validate(server.settings)
+    found = {finding.check: finding async for finding in examine(settings, load_catalogue())}
+    assert server.count("stall") < 10
+    assert found["dictionary"].state == "warning"
+    assert "no row within" in found["domain history"].found
+    assert found["statement detection/families"].found.startswith("not tried")
 
 
 def test_a_refused_password_is_told_to_people(
