@@ -6,6 +6,7 @@ The text never depends on how many ids are asked for, so the database parses eac
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,18 +49,40 @@ class Prepared:
         for start in range(0, len(ids), BLOCK):
             yield {**params, long[0]: ids[start : start + BLOCK]}
 
-    def binds(self, cursor: oracledb.Cursor, params: Mapping[str, object]) -> Binds:
-        """Values as the driver takes them: ids as CHAR, so that blanks at a column's end do not count."""
+    def binds(self, lists: ListBinds, params: Mapping[str, object]) -> Binds:
+        """Values as the driver takes them."""
         found: Binds = {name: params[name] for name in self.scalars}
         for name in self.lists:
-            ids = _ids(params[name])
-            last = ids[-1] if ids else None
-            size = max(_ID_CHARACTERS, max(map(len, ids), default=0))
-            for place in range(BLOCK):
-                var = cursor.var(oracledb.DB_TYPE_CHAR, size=size)
-                var.setvalue(0, ids[place] if place < len(ids) else last)
-                found[_member(name, place)] = var
+            found |= lists.filled(name, _ids(params[name]))
         return found
+
+
+class ListBinds:
+    """The binds of one connection's lists, made once and filled for each run: a thousand take 8 ms to make.
+
+    Ids are bound as CHAR, so that blanks at a column's end do not count.
+    """
+
+    def __init__(self, connection: oracledb.Connection) -> None:
+        self._connection = connection
+        self._made: dict[str, tuple[int, dict[str, oracledb.Var]]] = {}
+
+    def filled(self, name: str, ids: Sequence[str]) -> Mapping[str, oracledb.Var]:
+        """The binds of the list `name` with these ids, at most `BLOCK` of them."""
+        longest = max(map(len, ids), default=0)
+        size, binds = self._made.get(name, (0, {}))
+        if longest > size or not binds:
+            size = max(_ID_CHARACTERS, longest)
+            with self._connection.cursor() as cursor:
+                binds = {
+                    _member(name, place): cursor.var(oracledb.DB_TYPE_CHAR, size=size)
+                    for place in range(BLOCK)
+                }
+            self._made[name] = size, binds
+        rest = itertools.repeat(ids[-1] if ids else None)
+        for bind, value in zip(binds.values(), itertools.chain(ids, rest), strict=False):
+            bind.setvalue(0, value)
+        return binds
 
 
 def _ids(value: object) -> Sequence[str]:

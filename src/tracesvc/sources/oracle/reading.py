@@ -158,8 +158,7 @@ class Reading:
     def _frames(self, params: Mapping[str, object], size: int, *, wide: bool) -> Batches:
         connection = self._session.connection
         described = self._descriptions.of(connection, self._prepared.text)
-        with connection.cursor() as cursor:
-            binds = self._prepared.binds(cursor, params)
+        binds = self._prepared.binds(self._session.lists, params)
         frames: Any = connection.fetch_df_batches(
             self._prepared.text, binds, size=size, requested_schema=requested(described, wide=wide)
         )
@@ -181,7 +180,7 @@ class Reading:
         with self._session.connection.cursor() as cursor:
             cursor.arraysize = size
             cursor.prefetchrows = self._limits.prefetch
-            binds: dict[str, Any] = self._prepared.binds(cursor, params)
+            binds: dict[str, Any] = self._prepared.binds(self._session.lists, params)
             cursor.execute(self._prepared.text, binds, fetch_decimals=True)
             described = [tuple(column) for column in cursor.description or ()]
             while rows := cursor.fetchmany(size):

@@ -8,6 +8,7 @@ refuses is read once more with room for everything that has 38 digits.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -75,15 +76,25 @@ def batch_of(frame: object) -> RecordBatch | None:
     if not batches or not batches[0].num_rows:
         return None
     (batch,) = batches
-    columns = [_restored(column) for column in batch.columns]
-    fields = [Field(name, column.type) for name, column in zip(batch.column_names, columns, strict=True)]
-    return RecordBatch.from_arrays(columns, schema=Schema(fields))
+    return RecordBatch.from_arrow(_Restored(batch))
 
 
-def _restored(column: Array) -> Array:
-    if column.type == NARROW:
-        return cast(column, STORED)
-    return cast(column, WIDE_STORED) if column.type == WIDE else column
+class _Restored:
+    """A batch whose decimals have room for all digits: the same bytes, only their type is another."""
+
+    def __init__(self, batch: RecordBatch) -> None:
+        self._batch = batch
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        names, kinds = self._batch.column_names, tuple(column.type for column in self._batch.columns)
+        _, array = self._batch.__arrow_c_array__()
+        return _restored(tuple(names), kinds).__arrow_c_schema__(), array
+
+
+@functools.lru_cache(256)
+def _restored(names: tuple[str, ...], kinds: tuple[DataType, ...]) -> Schema:
+    roomy = {NARROW: STORED, WIDE: WIDE_STORED}
+    return Schema([Field(name, roomy.get(kind, kind)) for name, kind in zip(names, kinds, strict=True)])
 
 
 def batch_of_rows(rows: Sequence[tuple[Any, ...]], described: Described) -> RecordBatch:

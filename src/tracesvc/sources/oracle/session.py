@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import oracledb
 
 from tracesvc.errors import SourceUnavailable
+from tracesvc.sources.oracle.binding import ListBinds
 from tracesvc.sources.oracle.errors import source_error
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Session:
     def __init__(self) -> None:
         self.born = self.used = time.monotonic()
         self._connection: oracledb.Connection | None = None
+        self._lists: ListBinds | None = None
         self._tags: dict[str, str] = {}
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name="oracle session", daemon=True)
@@ -42,6 +44,13 @@ class Session:
         """The driver's connection, for work inside `run`."""
         assert self._connection is not None
         return self._connection
+
+    @property
+    def lists(self) -> ListBinds:
+        """Its binds for lists of ids, for work inside `run`."""
+        if self._lists is None:
+            self._lists = ListBinds(self.connection)
+        return self._lists
 
     def run(self, work: Callable[[], T]) -> Future[T]:
         """Do `work` in the session's thread."""
@@ -100,7 +109,7 @@ class Session:
         """Sign out and end the thread, once what runs has come back."""
 
         def work() -> None:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._lists = self._connection, None, None
             if connection is not None:
                 with contextlib.suppress(oracledb.Error, OSError):
                     if connection.is_healthy():
