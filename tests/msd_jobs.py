@@ -41,7 +41,7 @@ class Kept:
 
     @property
     def queue(self) -> JobQueue:
-        return JobQueue(self.redis, self.keys, queue_limits(self.settings))
+        return JobQueue(self.redis, self.redis, self.keys, queue_limits(self.settings))
 
     async def begin(self, case: Case, **params: Any) -> tuple[Lease, JobSink]:
         """A job that runs; nothing of its result is there."""

@@ -21,7 +21,9 @@ The package in the order of a request; a file is one noun:
     attempt, reaper  one attempt at a job under its lease; jobs that nobody works on any more
     workbench        what a worker hands to each attempt
     doctor           is everything there that a trace needs?
-    connect, sentinel    the clients that app and worker share, made from the settings
+    register         which job answers which question, whose it is, what counts against limits
+    connect          the clients that app and worker share, made from the settings
+    redis_clients/   one server, a master that Sentinels know, a cluster for results
     runner           a trace, unit by unit, from a source into a sink
     unit             the grain of it: fetched, tried again, halved, committed
     slots            how many statements run at once, over all processes

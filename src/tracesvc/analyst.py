@@ -30,7 +30,7 @@ class Analyst:
 
     def __init__(self, settings: Settings) -> None:
         self._place = Place(
-            redis_url=settings.redis_url,
+            results_url=settings.results_redis_url or settings.redis_url,
             prefix=settings.trace_redis_prefix,
             folder=str((settings.trace_data_dir / "cache" / "analysis").absolute()),
             max_bytes=settings.trace_aggregation_cache_max_bytes,

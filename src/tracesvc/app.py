@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
@@ -16,7 +16,16 @@ from tracesvc.analysis_at_once import Analysed
 from tracesvc.analyst import Analyst
 from tracesvc.at_once import Answer, AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
+from tracesvc.connect import (
+    connect_redis,
+    connect_results,
+    open_bell,
+    open_fetcher,
+    open_keys,
+    open_statements,
+    queue_limits,
+    shared_slots,
+)
 from tracesvc.gate import guard
 from tracesvc.memory import give_memory_back
 from tracesvc.openapi import document_routes
@@ -25,9 +34,7 @@ from tracesvc.query import TraceQuery
 from tracesvc.queue import JobQueue
 from tracesvc.rates import RateLimits
 from tracesvc.results.answers import AnswerCache
-from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
-from tracesvc.results.keys import Keys
 from tracesvc.routes import (
     access,
     analysis,
@@ -94,8 +101,9 @@ async def _lifespan(
     set_up_spans(settings.trace_otlp_endpoint, "api")
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
-    keys = Keys(settings.trace_redis_prefix)
-    bell = Bell(redis, keys.bell, keys.signals)
+    results = connect_results(settings, redis)
+    keys = open_keys(settings)
+    bell = open_bell(settings, redis, keys.bell, keys.signals)
     slots = shared_slots(settings, redis, bell)
     local = LocalSlots(settings.trace_db_local_max_concurrent)
     statements = (
@@ -103,14 +111,15 @@ async def _lifespan(
         open_statements(settings, source, catalogue, local),
     )
     analyst = Analyst(settings)
-    pulse = Pulse(connect_redis(settings.model_copy(update={"trace_redis_max_connections": 1})))
+    pulse = Pulse(*_pulses(settings))
     app.state.service = Service(
         settings=settings,
         catalogue=catalogue,
         redis=redis,
+        results=results,
         keys=keys,
         bell=bell,
-        queue=JobQueue(redis, keys, queue_limits(settings)),
+        queue=JobQueue(redis, results, keys, queue_limits(settings)),
         at_once=_at_once(settings, source, catalogue, redis, slots, local, statements),
         stages=_stages(settings, redis, slots, statements),
         analyst=analyst,
@@ -122,14 +131,25 @@ async def _lifespan(
         pulse=pulse,
     )
     bell.start()
-    await warn_of_eviction(redis)
+    for store in {redis, results}:
+        await warn_of_eviction(store)
     try:
         yield
     finally:
         for close in (bell.stop, analyst.close, door.aclose, pulse.aclose, source.close):
             await close()
-        with contextlib.suppress(RedisError, OSError):
-            await redis.aclose()
+        for store in {redis, results}:
+            with contextlib.suppress(RedisError, OSError):
+                await store.aclose()
+
+
+def _pulses(settings: Settings) -> Iterator[Redis]:
+    """Clients of one connection each, for each Redis that must answer."""
+    alone = settings.model_copy(update={"trace_redis_max_connections": 1})
+    redis = connect_redis(alone)
+    yield redis
+    if (results := connect_results(alone, redis)) is not redis:
+        yield results
 
 
 def _at_once(
@@ -153,6 +173,6 @@ def _at_once(
 def _stages(
     settings: Settings, redis: Redis, slots: SharedSlots, statements: tuple[Statements, Statements]
 ) -> StagesAtOnce:
-    keys = Keys(settings.trace_redis_prefix)
+    keys = open_keys(settings)
     room, seconds = settings.trace_event_cache_max_bytes, settings.trace_stage_cache_seconds
     return StagesAtOnce(settings, *statements, AnswerCache(redis, keys, room, seconds), slots.wait_for_turn)

@@ -16,6 +16,7 @@ from tracesvc.errors import JobFailed, JobNotFound, JobTimeout, LeaseLost, Trace
 from tracesvc.lines import Fault
 from tracesvc.memory import give_memory_back
 from tracesvc.query import TraceQuery
+from tracesvc.results.bell import ring
 from tracesvc.results.lease import Lease, keep_lease, release_lease
 from tracesvc.results.status import JobStatus, read_status
 from tracesvc.results.store import JobSink
@@ -69,18 +70,18 @@ async def _let_go(bench: Workbench, lease: Lease, *, stopping: bool) -> None:
     job_id = lease.keys.job_id
     with contextlib.suppress(RedisError, OSError, TraceError):
         async with asyncio.timeout(LET_GO_SECONDS):
-            state, attempt = await release_lease(bench.redis, lease, handed_back=stopping)
+            state, attempt = await release_lease(bench.results, lease, handed_back=stopping)
             if state == "running" and stopping:
                 await bench.queue.queue_attempt(job_id, attempt + 1)
                 logger.info("attempt %d is handed back: this worker stops", attempt)
-            await bench.redis.publish(bench.keys.bell, job_id)
+            await ring(bench.results, lease.keys, bench.keys.bell)
 
 
 async def _run_leased(bench: Workbench, lease: Lease) -> None:
     """Work and renew the lease side by side, until the work is done or the job is taken away."""
     with bench.bell.watch(f"cancel:{lease.keys.job_id}") as ring:
         work = asyncio.create_task(_work(bench, lease))
-        keep = asyncio.create_task(keep_lease(bench.redis, lease, ring, on_cancel=work.cancel))
+        keep = asyncio.create_task(keep_lease(bench.results, lease, ring, on_cancel=work.cancel))
         try:
             await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done() and (keep.cancelled() or keep.exception() is not None):
@@ -99,7 +100,7 @@ async def _run_leased(bench: Workbench, lease: Lease) -> None:
 
 async def _clear_up(bench: Workbench, lease: Lease) -> None:
     """After the work: a cancelled job's keys go, an ended one stops counting against the limits."""
-    status = await read_status(bench.redis, lease.keys)
+    status = await read_status(bench.results, lease.keys)
     if status.ended:
         audit_job(status)
     if status.state == "cancelled":  # who cancelled it has said so
@@ -112,7 +113,7 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:
-    status = await read_status(bench.redis, lease.keys)
+    status = await read_status(bench.results, lease.keys)
     if lease.attempt == 1:
         meters.QUEUE_SECONDS.observe(status.elapsed_seconds)
     with spans.gone_on(status.fields, "job", attempt=lease.attempt, containers=status.cid_count or 0):
@@ -126,7 +127,7 @@ async def _trace(bench: Workbench, lease: Lease, status: JobStatus) -> None:
     steps = Steps(bench, lease, status, outage.look)
     deadline = _deadline(bench, status)
     error = await _outcome(bench, deadline, steps.before())
-    status = await read_status(bench.redis, lease.keys)  # now it knows its containers
+    status = await read_status(bench.results, lease.keys)  # now it knows its containers
     await sink.open(status.domains, status.cid_count)
     try:
         if error is None:

@@ -2,89 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from typing import Any
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import ConnectionError as RedisLost
-from redis.exceptions import TimeoutError as RedisTimeout
+from redis.asyncio import Redis
 
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import SettingsError
 from tracesvc.fetch import EventFetcher, FetchLimits
-from tracesvc.queue import QueueLimits
+from tracesvc.redis_clients import is_cluster, open_listener, open_redis
+from tracesvc.register import QueueLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.cache import EventCache
 from tracesvc.results.keys import Keys
-from tracesvc.sentinel import is_sentinel, sentinel_pool
 from tracesvc.settings import Settings
 from tracesvc.slots import LocalSlots, SharedSlots, Slots
 from tracesvc.sources.base import Source
 from tracesvc.statements import Statements
 
 CACHE_MAX_UNIT_BYTES = 8 * 1024 * 1024
-POOL_WAIT_SECONDS = 20
-CONNECT_SECONDS = 0.8
-SOCKET_SECONDS = 15
 
 
 def connect_redis(settings: Settings) -> Redis:
-    """A client over a bounded pool; connects when first used. Raises `SettingsError` for a bad address."""
+    """A client for the queue's Redis; connects when first used. Raises `SettingsError` for a bad address."""
     if not settings.redis_url:
         raise SettingsError(
             "TRACE_REDIS_URL is empty. Give one, or run `tracesvc up`, which brings its own Redis."
         )
-    make = sentinel_pool if is_sentinel(settings.redis_url) else BlockingConnectionPool.from_url
-    try:
-        pool = make(
-            settings.redis_url,
-            max_connections=settings.trace_redis_max_connections,
-            timeout=POOL_WAIT_SECONDS,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=SOCKET_SECONDS,
-            health_check_interval=30,
+    if is_cluster(settings.redis_url):
+        raise SettingsError(
+            "TRACE_REDIS_URL names a cluster, which cannot carry the queue. A cluster may hold the results: "
+            "TRACE_RESULTS_REDIS_URL."
         )
+    return _opened("TRACE_REDIS_URL", settings.redis_url, settings)
+
+
+def connect_results(settings: Settings, redis: Redis) -> Redis:
+    """The Redis of the jobs' own keys: TRACE_RESULTS_REDIS_URL, or the queue's, `redis`."""
+    if not settings.results_redis_url:
+        return redis
+    if is_cluster(settings.results_redis_url) and "{" in settings.trace_redis_prefix:
+        raise SettingsError(
+            "TRACE_REDIS_PREFIX holds a brace: in a cluster for the results all jobs would lie on one node."
+        )
+    return _opened("TRACE_RESULTS_REDIS_URL", settings.results_redis_url, settings)
+
+
+def _opened(name: str, url: str, settings: Settings) -> Redis:
+    try:
+        return open_redis(url, most=settings.trace_redis_max_connections)
     except ValueError:
         raise SettingsError(
-            "TRACE_REDIS_URL is no address of the form redis://, rediss://, unix:// or "
-            "redis+sentinel://host:26379,host:26379/service."
+            f"{name} is no address of the form redis://, rediss://, unix://, "
+            "redis+sentinel://host:26379,host:26379/service or redis+cluster://host:6379,host:6379."
         ) from None
-    pool.connection_class = type("Prompt", (_PromptSending, pool.connection_class), {})
-    return Redis.from_pool(pool)  # closes it, too
 
 
-class _PromptSending:
-    """Sends commands so that a task that is cancelled meanwhile ends.
+def open_keys(settings: Settings) -> Keys:
+    """The names of all keys."""
+    return Keys(settings.trace_redis_prefix, is_cluster(settings.results_redis_url))
 
-    redis-py sends through `asyncio.wait_for`, which on Python 3.11 swallows a cancel that comes when the
-    bytes have just been written.
-    """
 
-    async def send_packed_command(
-        self: Any,
-        command: bytes | str | Iterable[bytes],
-        check_health: bool = True,  # noqa: FBT001, FBT002 - redis-py's
-    ) -> None:
-        """Write one command within the socket's timeout; raises redis-py's errors."""
-        if not self.is_connected:
-            await self.connect()
-        elif check_health:
-            await self.check_health()
-        if isinstance(command, str):
-            command = command.encode()
-        try:
-            async with asyncio.timeout(self.socket_timeout):
-                await self._send_packed_command([command] if isinstance(command, bytes) else command)
-        except TimeoutError:
-            await self.disconnect(nowait=True)
-            raise RedisTimeout("A command was not taken within the socket's timeout.") from None
-        except OSError as error:
-            await self.disconnect(nowait=True)
-            raise RedisLost("The connection was lost while a command was sent.") from error
-        except BaseException:  # half a command may be on its way: nothing can follow it
-            await self.disconnect(nowait=True)
-            raise
+def open_bell(settings: Settings, redis: Redis, *channels: str) -> Bell:
+    """Hears what is published on these channels, at the results' Redis as at the queue's."""
+    bell = Bell(redis, *channels)
+    if settings.results_redis_url:
+        bell.hear_also(open_listener(settings.results_redis_url), *channels)
+    return bell
 
 
 def queue_limits(settings: Settings) -> QueueLimits:
@@ -104,7 +85,7 @@ def shared_slots(settings: Settings, redis: Redis, bell: Bell) -> SharedSlots:
     """The database slots of all processes; `bell` listens on the signals."""
     return SharedSlots(
         redis,
-        Keys(settings.trace_redis_prefix),
+        open_keys(settings),
         bell,
         limit=settings.db_slow_max_concurrent,
         lease_seconds=settings.trace_lease_seconds,
@@ -125,7 +106,7 @@ def open_fetcher(
     )
     cache = None
     if redis is not None and settings.trace_event_cache_max_bytes:
-        cache = EventCache(redis, Keys(settings.trace_redis_prefix), settings.trace_event_cache_max_bytes)
+        cache = EventCache(redis, open_keys(settings), settings.trace_event_cache_max_bytes)
     return EventFetcher(source, catalogue, limits, slots, cache)
 
 

@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc.catalogue import Catalogue, Column, Table
 from tracesvc.catalogue.filters import wanted_indexes
 from tracesvc.catalogue.stages import PATTERNS
-from tracesvc.connect import connect_redis, queue_limits
+from tracesvc.connect import connect_redis, connect_results, open_keys, queue_limits
 from tracesvc.errors import TraceError
 from tracesvc.queue import JobQueue
+from tracesvc.redis_clients import each_node
 from tracesvc.results.eviction import eviction_warning
-from tracesvc.results.keys import Keys
 from tracesvc.settings import Settings
 from tracesvc.sources import Source, open_source
 
@@ -81,30 +82,42 @@ async def examine(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Fin
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
     try:
         redis = connect_redis(settings)
+        results = connect_results(settings, redis)
     except TraceError as error:
         yield Finding("redis", "warning", error.detail, "without Redis no jobs run: set TRACE_REDIS_URL")
         return
     try:
-        began = time.perf_counter()
-        await redis.ping()
-        latency = 1000 * (time.perf_counter() - began)
-        info = await redis.info("server")
-        version = info.get("valkey_version") or info.get("redis_version", "?")
-        yield Finding("redis", "ok", f"version {version}, answers in {latency:.1f} ms")
-        warning = await eviction_warning(redis)
-        if warning:
-            yield Finding("redis, eviction", "warning", warning, "set maxmemory-policy to noeviction")
-        queue = JobQueue(redis, Keys(settings.trace_redis_prefix), queue_limits(settings))
+        async for finding in _one_redis("redis", redis, "TRACE_REDIS_URL"):
+            yield finding
+            if finding.state == "failed":
+                return
+        if results is not redis:
+            async for finding in _one_redis("results", results, "TRACE_RESULTS_REDIS_URL"):
+                yield finding
+        queue = JobQueue(redis, results, open_keys(settings), queue_limits(settings))
         workers = await queue.workers()
         if workers:
             yield Finding("workers", "ok", f"{len(workers)} serve the queue {settings.trace_worker_queue}")
         elif settings.trace_worker_enabled:
             yield Finding("workers", "warning", "none serves the queue", "start one: `tracesvc worker`")
+    finally:
+        for store in {redis, results}:
+            await store.aclose()
+
+
+async def _one_redis(check: str, redis: Redis, setting: str) -> AsyncIterator[Finding]:
+    try:
+        began = time.perf_counter()
+        await redis.ping()
+        latency = 1000 * (time.perf_counter() - began)
+        infos = [await redis.info("server", **at) for _, at in await each_node(redis)]
+        versions = sorted({str(one.get("valkey_version") or one.get("redis_version", "?")) for one in infos})
+        yield Finding(check, "ok", f"version {', '.join(versions)}, answers in {latency:.1f} ms")
+        if warning := await eviction_warning(redis):
+            yield Finding(f"{check}, eviction", "warning", warning, "set maxmemory-policy to noeviction")
     except (RedisError, OSError) as error:
         told = f"no answer ({type(error).__name__})"
-        yield Finding("redis", "failed", told, "look at Redis, the network and TRACE_REDIS_URL")
-    finally:
-        await redis.aclose()
+        yield Finding(check, "failed", told, f"look at Redis, the network and {setting}")
 
 
 async def _source(source: Source, settings: Settings, catalogue: Catalogue) -> AsyncIterator[Finding]:

@@ -20,9 +20,9 @@ FRESH_SECONDS: Final = 0.5
 class Pulse:
     """`beats` is at most `FRESH_SECONDS` old, and takes at most `ASK_SECONDS`."""
 
-    def __init__(self, redis: Redis) -> None:
-        """`redis`: a client of its own, closed by `aclose`."""
-        self._redis = redis
+    def __init__(self, *redises: Redis) -> None:
+        """`redises`: clients of its own, closed by `aclose`; each must answer."""
+        self._redises = redises
         self._asking: asyncio.Task[bool] | None = None
         self._asked = -FRESH_SECONDS
 
@@ -37,11 +37,12 @@ class Pulse:
     async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                return bool(await self._redis.ping())
+                return all([await redis.ping() for redis in self._redises])
         except (RedisError, OSError):
             return False
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        with contextlib.suppress(RedisError, OSError):
-            await self._redis.aclose()
+        """Close the connections."""
+        for redis in self._redises:
+            with contextlib.suppress(RedisError, OSError):
+                await redis.aclose()

@@ -11,8 +11,6 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -20,13 +18,14 @@ import orjson
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from tracesvc import clock, spans
 from tracesvc.audit import audit_job
 from tracesvc.errors import JobNotFound, QueueFull, StoreFull
 from tracesvc.query import TraceQuery, read_query
+from tracesvc.register import ANY, JobRegister, Outcome, QueueLimits
+from tracesvc.results.bell import ring
 from tracesvc.results.codec import compress, inflate
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
@@ -43,8 +42,8 @@ ARQ_MARGIN_SECONDS: Final = 10
 ID_BYTES: Final = 18
 SILENT_SECONDS: Final = 15
 CANCELLED: Final = {"code": "JOB_CANCELLED", "message": "The job was cancelled."}
-# The question is this job's no more, unless it is another's already. KEYS: flight. ARGV: job id.
-_LAND: Final = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end"
+MOST_TURNS: Final = 5
+"""How often a question is looked at anew when others who ask the same were faster."""
 NO_ROOM: Final = "Redis has no memory left for another job. Wait for results to expire, or give it more."
 RETRY_AFTER: Final = {"Retry-After": "10"}
 
@@ -60,29 +59,6 @@ def deserialize(data: bytes) -> dict[str, Any]:
     return message
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """How long a job and its result may live, how many there may be, and where they are queued."""
-
-    queue: str
-    workers: str
-    job_seconds: int
-    ttl_seconds: int
-    most: int
-    most_of_caller: int
-    max_attempts: int
-
-    @property
-    def running_ttl_seconds(self) -> int:
-        """TTL of a job's keys until it ends: it may wait and run as long as a job may run, each."""
-        return 2 * self.job_seconds + self.ttl_seconds
-
-    @property
-    def message_seconds(self) -> int:
-        """How long arq lets a message's function run: longer than a job, whose deadline is its own."""
-        return self.job_seconds + 60
-
-
 class Submitted(NamedTuple):
     """A job that answers the question; `deduplicated` when it was there already."""
 
@@ -95,8 +71,10 @@ class Submitted(NamedTuple):
 class JobQueue:
     """Submits, finds and cancels jobs."""
 
-    def __init__(self, redis: Redis, keys: Keys, limits: QueueLimits) -> None:
+    def __init__(self, redis: Redis, results: Redis, keys: Keys, limits: QueueLimits) -> None:
+        """`redis` carries the queue and the register; `results` holds the jobs' own keys."""
         self._redis = redis
+        self._results = results
         self._keys = keys
         self._limits = limits
         self._arq = ArqRedis(
@@ -105,8 +83,9 @@ class JobQueue:
             job_deserializer=deserialize,
             default_queue_name=limits.queue,
         )
-        self._submit = redis.register_script(script("submit.lua"))
-        self._cancel = redis.register_script(script("cancel.lua"))
+        self._register = JobRegister(redis, keys, limits)
+        self._create = results.register_script(script("create.lua"))
+        self._cancel = results.register_script(script("cancel.lua"))
 
     async def workers(self) -> dict[str, float]:
         """Workers of the queue that announced themselves lately: name to seconds since."""
@@ -131,47 +110,72 @@ class JobQueue:
 
     async def active_jobs(self) -> int:
         """How many jobs wait or run."""
-        return int(await self._redis.zcard(self._keys.active()))
+        return await self._register.count_active()
+
+    async def active_ids(self) -> list[str]:
+        """Which these are."""
+        return await self._register.active()
 
     async def submit(
         self, query: TraceQuery, owner: str, *, batch_size: int, fresh_seconds: int, renew: bool
     ) -> Submitted:
         """Queue a trace, or give the job that answers it already. Raises `QueueFull`, `StoreFull`."""
+        digest = query.digest(owner)
+        for turn in range(MOST_TURNS):
+            standing = await self._register.look(digest, owner)
+            if standing.job_id and not renew:
+                same = await self._answering(standing.job_id, fresh_seconds)
+                if same is not None:
+                    return same
+            if standing.full:
+                raise self._full(standing.full)
+            anyway = renew or turn == MOST_TURNS - 1
+            new = await self._enter(query, owner, batch_size, instead=ANY if anyway else standing.job_id)
+            if new is not None:
+                return new
+        raise AssertionError("the last turn asks for no agreement")
+
+    async def _answering(self, job_id: str, fresh_seconds: int) -> Submitted | None:
+        """This job, when it answers the question: it waits, runs, or ended well and not long ago."""
+        names = ["status", "ok", "finished_ms", "cid_count"]
+        found = await self._results.hmget(self._keys.job(job_id).meta, names)  # type: ignore[misc]
+        state, whole, finished_ms, count = ((raw or b"").decode() for raw in found)
+        fresh = state == "finished" and whole == "1" and finished_ms
+        age_ms = time.time() * 1000 - int(finished_ms) if fresh else 0
+        if state in {"queued", "running"} or (fresh and age_ms < 1000 * fresh_seconds):
+            return Submitted(job_id, True, state, int(count) if count else None)
+        return None
+
+    async def _enter(
+        self, query: TraceQuery, owner: str, batch_size: int, *, instead: str
+    ) -> Submitted | None:
+        """A new job, first its keys, then its entry; None when another was entered for the question."""
         job_id = f"trace-evt-{secrets.token_urlsafe(ID_BYTES)}"
         job, digest = self._keys.job(job_id), query.digest(owner)
-        now = clock.now()
-        now_ms = int(now.timestamp() * 1000)
-        ttl = self._limits.running_ttl_seconds
-        fields = self._first_fields(query, owner, digest, batch_size, now)
-        ask = {
-            "job": job_id,
-            "now_ms": now_ms,
-            "ttl": ttl,
-            "fresh_ms": fresh_seconds * 1000,
-            "renew": renew,
-            "deadline_ms": now_ms + 1000 * ttl,
-            "most": self._limits.most,
-            "most_of_caller": self._limits.most_of_caller,
-            "meta_before": job.meta.removesuffix(f"{job_id}:meta"),
-            "meta_after": ":meta",
-            "fields": [str(part) for pair in fields.items() for part in pair],
-        }
-        names = [self._keys.flight(digest), job.meta, job.request, job.log, self._keys.jobs_of(owner)]
-        names += [self._keys.active(), self._keys.active(owner), self._keys.jobs_of("")]
+        fields = self._first_fields(query, owner, digest, batch_size, clock.now())
+        pairs = [str(part) for pair in fields.items() for part in pair]
         request = compress(query.model_dump_json().encode())
-        outcome, found, state, count = await self._call(self._submit, names, [json.dumps(ask), request])
-        if outcome in {"queue full", "caller full"}:
-            raise self._full(outcome)
-        if outcome == "new":
-            try:
+        names = [job.meta, job.request, job.log]
+        outcome: Outcome = "changed"
+        try:
+            await self._create(keys=names, args=[str(self._limits.running_ttl_seconds), request, *pairs])
+            outcome = await self._register.claim(job_id, digest, owner, instead=instead)
+            if outcome == "new":
                 await self.queue_attempt(job_id, 1)
-            except BaseException:
-                # Nobody would ever run it, and the next one who asks would be given it.
-                await asyncio.shield(self._withdraw(job_id))
-                raise
+        except OutOfMemoryError as error:
+            await asyncio.shield(self._withdraw(job_id))
+            raise StoreFull(NO_ROOM) from error
+        except BaseException:
+            # Nobody would ever run it, and the next one who asks would be given it.
+            await asyncio.shield(self._withdraw(job_id))
+            raise
+        if outcome == "new":
             logger.info("%s: queued, %d containers", job_id, len(query.container_ids))
-        known = query.cid_count if outcome == "new" else (int(count) if count else None)
-        return Submitted(found, outcome == "same", state, known)
+            return Submitted(job_id, False, "queued", query.cid_count)
+        await self._results.unlink(*names)
+        if outcome != "changed":
+            raise self._full(outcome)
+        return None
 
     def _first_fields(
         self, query: TraceQuery, owner: str, digest: str, batch_size: int, now: datetime
@@ -214,25 +218,16 @@ class JobQueue:
 
     async def discard_messages(self, job_id: str, attempts: int) -> None:
         """Take what arq still holds of a job's messages out of Redis."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            self._discard(pipe, job_id, attempts)
-            await pipe.execute()
-
-    def _discard(self, pipe: Pipeline, job_id: str, attempts: int) -> None:
         messages = [f"{job_id}:{attempt}" for attempt in range(1, attempts + 1)]
         prefixes = (job_key_prefix, in_progress_key_prefix, retry_key_prefix)
-        pipe.zrem(self._limits.queue, *messages)
-        pipe.unlink(*(prefix + message for prefix in prefixes for message in messages))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._limits.queue, *messages)
+            pipe.unlink(*(prefix + message for prefix in prefixes for message in messages))
+            await pipe.execute()
 
     async def _withdraw(self, job_id: str) -> None:
         with contextlib.suppress(RedisError, OSError, JobNotFound):
-            await self.forget(await read_status(self._redis, self._keys.job(job_id)))
-
-    async def _call(self, script: Any, names: Sequence[str], args: Sequence[str | bytes]) -> list[str]:  # noqa: ANN401 - redis types no script
-        try:
-            return [part.decode() for part in await script(keys=list(names), args=list(args))]
-        except OutOfMemoryError as error:
-            raise StoreFull(NO_ROOM) from error
+            await self.forget(await read_status(self._results, self._keys.job(job_id)))
 
     def _full(self, outcome: str) -> QueueFull:
         if outcome == "queue full":
@@ -246,18 +241,17 @@ class JobQueue:
 
     async def load(self, job_id: str) -> TraceQuery | None:
         """The question of a job, or None when it is gone."""
-        stored = await self._redis.get(self._keys.job(job_id).request)
+        stored = await self._results.get(self._keys.job(job_id).request)
         return None if stored is None else read_query(inflate(stored))
 
     async def jobs(self, owner: str, limit: int) -> list[JobStatus]:
         """The caller's jobs that still exist, newest first; everybody's for the owner ''."""
-        name = self._keys.jobs_of(owner)
         found: list[JobStatus] = []
-        for raw in await self._redis.zrevrange(name, 0, -1):
+        for job_id in await self._register.of_owner(owner):
             try:
-                found.append(await read_status(self._redis, self._keys.job(raw.decode())))
+                found.append(await read_status(self._results, self._keys.job(job_id)))
             except JobNotFound:
-                await self._redis.zrem(name, raw)
+                await self._register.unlist(job_id, owner)
             if len(found) == limit:
                 break
         return found
@@ -267,34 +261,23 @@ class JobQueue:
         job = self._keys.job(job_id)
         names = [job.meta, job.log, job.lease]
         args = [job_id, json.dumps(CANCELLED), self._keys.bell, self._keys.signals]
-        before, held = await self._call(self._cancel, names, args)
+        before, held = [part.decode() for part in await self._cancel(keys=names, args=args)]
         if before in {"queued", "running"}:
             logger.info("%s: cancelled while %s", job_id, before)
             if not held:  # else its worker says how far it came
                 with contextlib.suppress(JobNotFound):
-                    audit_job(await read_status(self._redis, job))
+                    audit_job(await read_status(self._results, job))
         return before, bool(held)
 
     async def forget(self, status: JobStatus) -> None:
         """Delete every key of a job that has ended, and all that names it, at once."""
         job_id, job = status.job_id, self._keys.job(status.job_id)
-        flight = self._keys.flight(status.fields.get("digest", ""))
-        await drop_staged(self._redis, job, [*status.domains, *KINDS.values()])
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
-            self._discard(pipe, job_id, status.attempt + 1)
-            for name in (
-                self._keys.active(),
-                self._keys.active(status.owner),
-                self._keys.jobs_of(status.owner),
-                self._keys.jobs_of(""),
-            ):
-                pipe.zrem(name, job_id)
-            pipe.eval(_LAND, 1, flight, job_id)
-            pipe.publish(self._keys.bell, job_id)
-            await pipe.execute()
+        await drop_staged(self._results, job, [*status.domains, *KINDS.values()])
+        await self._results.unlink(job.meta, job.lease, job.legacy, *result_keys(job, status))
+        await self.discard_messages(job_id, status.attempt + 1)
+        await self._register.strike(job_id, status.fields.get("digest", ""), status.owner)
+        await ring(self._results, job, self._keys.bell)
 
     async def settle(self, job_id: str, owner: str) -> None:
         """The job no longer waits or runs: it counts against no limit."""
-        await self._redis.zrem(self._keys.active(), job_id)
-        await self._redis.zrem(self._keys.active(owner), job_id)
+        await self._register.settle(job_id, owner)

@@ -54,10 +54,9 @@ async def reap(bench: Workbench) -> None:
 
 
 async def _pass(bench: Workbench) -> None:
-    for raw in await bench.redis.zrange(bench.keys.active(), 0, -1):
-        job_id = raw.decode()
+    for job_id in await bench.queue.active_ids():
         try:
-            status, held = await read_held(bench.redis, bench.keys.job(job_id))
+            status, held = await read_held(bench.results, bench.keys.job(job_id))
             if not held:
                 await _look_after(bench, status)
         except JobNotFound:
@@ -74,7 +73,7 @@ async def _look_after(bench: Workbench, status: JobStatus) -> None:
         await bench.queue.forget(status)
     elif status.ended:  # its worker died between the end and this
         job = bench.keys.job(status.job_id)
-        await expire_together(bench.redis, job, status, bench.limits.ttl_seconds)
+        await expire_together(bench.results, job, status, bench.limits.ttl_seconds)
         await bench.queue.settle(status.job_id, status.owner)
     elif status.state == "running" and status.lost_attempts >= bench.settings.trace_job_max_attempts:
         message = f"{status.lost_attempts} workers were lost while they ran this job; what it has is kept."
@@ -95,7 +94,7 @@ async def _queue_again(bench: Workbench, status: JobStatus) -> None:
         if claimed < bench.settings.trace_lease_seconds:
             return
         job = bench.keys.job(job_id)
-        skipped = await bench.redis.eval(_SKIP_ATTEMPT, 2, job.meta, job.lease, str(begun))  # type: ignore[misc]
+        skipped = await bench.results.eval(_SKIP_ATTEMPT, 2, job.meta, job.lease, str(begun))  # type: ignore[misc]
         if not skipped:
             return
         attempt = int(skipped) + 1
@@ -115,7 +114,7 @@ async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
         await sink.open(status.domains, status.cid_count)
         await sink.end_job("failed", fault)
         logger.warning("%s: failed, %s", status.job_id, fault.code)
-        audit_job(await read_status(bench.redis, lease.keys))
-    await release_lease(bench.redis, lease)
+        audit_job(await read_status(bench.results, lease.keys))
+    await release_lease(bench.results, lease)
     await bench.queue.settle(status.job_id, status.owner)
     await bench.queue.discard_messages(status.job_id, status.attempts_begun + 1)

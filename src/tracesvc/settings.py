@@ -15,12 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tracesvc.environment import secrets_in_files, unknown_among
 from tracesvc.errors import SettingsError
@@ -161,6 +156,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="redis://, rediss://, unix://, redis+sentinel://; empty: `tracesvc up` starts one",
     )
+    trace_results_redis_url: SecretStr = Field(
+        SecretStr(""), description="a Redis of their own for results, also redis+cluster://; empty: the same"
+    )
     trace_redis_prefix: str = Field("", description="text in front of every key of ours in Redis")
     trace_redis_max_connections: Count = Field(16, description="connections to Redis, per process")
     trace_url: str = Field(
@@ -273,6 +271,11 @@ class Settings(BaseSettings):
     def redis_url(self) -> str:
         """The Redis address in clear text, for the client that connects; never for a log."""
         return self.trace_redis_url.get_secret_value()
+
+    @property
+    def results_redis_url(self) -> str:
+        """The same of the results' Redis; empty when it is the queue's."""
+        return self.trace_results_redis_url.get_secret_value()
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from tracesvc.analyst import Analyst
 from tracesvc.fetch import EventFetcher
-from tracesvc.queue import JobQueue, QueueLimits
+from tracesvc.queue import JobQueue
+from tracesvc.register import QueueLimits
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import Lease, take_lease
@@ -20,11 +21,12 @@ from tracesvc.statements import Statements
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
-    """One process's. `bell` listens on the signals; `name` tells workers apart."""
+    """One process's. `bell` listens on the signals; `results` has jobs' own keys; `name` is unique."""
 
     name: str
     settings: Settings
     redis: Redis
+    results: Redis
     keys: Keys
     bell: Bell
     queue: JobQueue
@@ -36,7 +38,7 @@ class Workbench:
     async def take(self, job_id: str, *, attempt: bool = True) -> Lease | None:
         """The job's lease, or None when it is gone, ended or held; see `take_lease`."""
         return await take_lease(
-            self.redis,
+            self.results,
             self.keys.job(job_id),
             worker=self.name,
             seconds=self.settings.trace_lease_seconds,
@@ -48,7 +50,7 @@ class Workbench:
     def sink(self, lease: Lease) -> JobSink:
         """Where the lines of a job go, under its lease."""
         return JobSink(
-            self.redis,
+            self.results,
             lease,
             bell=self.keys.bell,
             running_ttl=self.limits.running_ttl_seconds,
@@ -59,7 +61,7 @@ class Workbench:
     def lines(self, lease: Lease) -> StageLines:
         """Where the stages of a job leave their lines, under its lease."""
         return StageLines(
-            self.redis,
+            self.results,
             lease,
             bell=self.keys.bell,
             ttl=self.limits.running_ttl_seconds,

@@ -27,14 +27,21 @@ from tracesvc import meters
 from tracesvc.analyst import Analyst
 from tracesvc.attempt import run_attempt
 from tracesvc.catalogue import Catalogue, load_catalogue
-from tracesvc.connect import connect_redis, open_fetcher, open_statements, queue_limits, shared_slots
+from tracesvc.connect import (
+    connect_redis,
+    connect_results,
+    open_bell,
+    open_fetcher,
+    open_keys,
+    open_statements,
+    queue_limits,
+    shared_slots,
+)
 from tracesvc.errors import SettingsError, TraceError
 from tracesvc.memory import keep_memory_together
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
 from tracesvc.reaper import reap
-from tracesvc.results.bell import Bell
 from tracesvc.results.eviction import warn_of_eviction
-from tracesvc.results.keys import Keys
 from tracesvc.settings import Settings
 from tracesvc.sources import Source
 from tracesvc.sources import open_source as open_configured_source
@@ -112,22 +119,25 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
     catalogue = load_catalogue(settings.trace_catalogue)
     source = open_source(settings, catalogue)
     redis = connect_redis(settings)
-    keys, limits = Keys(settings.trace_redis_prefix), queue_limits(settings)
-    bell = Bell(redis, keys.signals)
+    results = connect_results(settings, redis)
+    keys, limits = open_keys(settings), queue_limits(settings)
+    bell = open_bell(settings, redis, keys.signals)
     bell.start()
     slots = shared_slots(settings, redis, bell)
     analyst = Analyst(settings)
     try:
-        await warn_of_eviction(redis)
+        for store in {redis, results}:
+            await warn_of_eviction(store)
         with contextlib.suppress(TraceError):  # a plant that cannot be read now is each job's own error
             await source.ping()
         yield Workbench(
             name=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
             settings=settings,
             redis=redis,
+            results=results,
             keys=keys,
             bell=bell,
-            queue=JobQueue(redis, keys, limits),
+            queue=JobQueue(redis, results, keys, limits),
             limits=limits,
             fetcher=open_fetcher(settings, source, catalogue, redis, slots),
             statements=open_statements(settings, source, catalogue, slots),
@@ -137,8 +147,9 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
         await analyst.close()
         await bell.stop()
         await source.close()
-        with contextlib.suppress(RedisError, OSError):
-            await redis.aclose()
+        for store in {redis, results}:
+            with contextlib.suppress(RedisError, OSError):
+                await store.aclose()
 
 
 async def _announce(bench: Workbench) -> None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import duckdb
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tracesvc.aggregation.analysis import Analysis
@@ -31,13 +30,13 @@ from tracesvc.aggregation.requests import WELL, Place, Question, failure, part
 from tracesvc.aggregation.shelf import Shelf
 from tracesvc.errors import QueueUnavailable, TraceError
 from tracesvc.memory import give_memory_back, keep_memory_together
+from tracesvc.redis_clients import is_cluster, open_redis
 from tracesvc.results.keys import Keys
 from tracesvc.results.status import read_status
 from tracesvc.telemetry import current_job, set_up_logging
 
 logger = logging.getLogger(__name__)
 
-REDIS_SECONDS: Final = 15.0
 NO_ROOM: Final = (
     "The analysis found no room: TRACE_AGGREGATION_MEMORY_MIB is too little for it, or the disk under "
     "TRACE_DATA_DIR is full or cannot be written."
@@ -133,11 +132,12 @@ class Desk:
         return analysis
 
     async def _make(self, job_id: str) -> None:
-        job = Keys(self._place.prefix).job(job_id)
+        url = self._place.results_url
+        job = Keys(self._place.prefix, is_cluster(url)).job(job_id)
         with self._shelf.making(job_id) as path:
             if path is None:
                 return
-            async with Redis.from_url(self._place.redis_url, socket_timeout=REDIS_SECONDS) as redis:
+            async with open_redis(url, most=1) as redis:
                 status = await read_status(redis, job)
                 await build(redis, job, status, path, memory_mib=self._place.memory_mib)
         give_memory_back()

@@ -26,7 +26,7 @@ Action = Literal["aggregate", "detail", "csv"]
 class Place:
     """Where a process finds results, and what it may use: the first line it reads."""
 
-    redis_url: str
+    results_url: str
     prefix: str
     folder: str
     max_bytes: int

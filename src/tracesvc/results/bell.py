@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from tracesvc.results.keys import JobKeys
 
 logger = logging.getLogger(__name__)
 
@@ -23,21 +26,28 @@ class Bell:
     """
 
     def __init__(self, redis: Redis, *channels: str) -> None:
-        self._redis = redis
-        self._channels = channels
+        self._heard = [(redis, channels)]
+        self._own: list[Redis] = []
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def hear_also(self, redis: Redis, *channels: str) -> None:
+        """Listen there as well; call it before `start`. The client is the bell's own from now on."""
+        self._heard.append((redis, channels))
+        self._own.append(redis)
 
     def start(self) -> None:
         """Begin to listen."""
-        self._task = asyncio.create_task(self._listen(), name="bell")
+        self._tasks = [asyncio.create_task(self._listen(*heard), name="bell") for heard in self._heard]
 
     async def stop(self) -> None:
         """Stop listening; waiters go on by their time limits."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for redis in self._own:
+            with contextlib.suppress(RedisError, OSError):
+                await redis.aclose()
 
     @contextlib.contextmanager
     def watch(self, name: str) -> Iterator[Ring]:
@@ -51,11 +61,11 @@ class Bell:
             if not self._waiting[name]:
                 del self._waiting[name]
 
-    async def _listen(self) -> None:
+    async def _listen(self, redis: Redis, channels: Sequence[str]) -> None:
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(*self._channels)
+                async with redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(*channels)
                     async for message in channel.listen():
                         self._ring(message["data"].decode())
             except (RedisError, OSError):
@@ -65,6 +75,17 @@ class Bell:
     def _ring(self, name: str) -> None:
         for event in self._waiting.get(name, ()):
             event.set()
+
+
+# KEYS: any of the job's, which says at which node of a cluster. ARGV: channel, name.
+_RING: Final = """#!lua flags=allow-oom
+return redis.call('PUBLISH', ARGV[1], ARGV[2])
+"""
+
+
+async def ring(redis: Redis, keys: JobKeys, bell: str) -> None:
+    """Wake who waits for this job."""
+    await redis.eval(_RING, 1, keys.meta, bell, keys.job_id)  # type: ignore[misc]
 
 
 class Ring:

@@ -7,17 +7,21 @@ import logging
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from tracesvc.redis_clients import each_node
+
 logger = logging.getLogger(__name__)
 
 
 async def eviction_warning(redis: Redis) -> str:
     """What is wrong with the server's `maxmemory-policy`; empty when nothing is. Raises what Redis raises."""
-    try:
-        policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy", "")
-    except ResponseError:
-        return "maxmemory-policy cannot be read; it must be noeviction"
-    if policy != "noeviction":
-        return f"maxmemory-policy is {policy}: results may vanish; set noeviction"
+    for name, at in await each_node(redis):
+        where = f" at {name}" if name else ""
+        try:
+            policy = (await redis.config_get("maxmemory-policy", **at)).get("maxmemory-policy", "")
+        except ResponseError:
+            return f"maxmemory-policy cannot be read{where}; it must be noeviction"
+        if policy != "noeviction":
+            return f"maxmemory-policy is {policy}{where}: results may vanish; set noeviction"
     return ""
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Self
+from typing import Final, Self
 
 from redis.asyncio import Redis
 
 from tracesvc.results.keys import JobKeys
+
+# The chunk that begins at or before an offset, and those that begin after it, at one moment.
+# KEYS: index. ARGV: offset, the same as an open bound, the end as an open bound.
+_FIND: Final = """
+local before = redis.call('ZRANGE', KEYS[1], ARGV[1], '0', 'BYSCORE', 'REV', 'LIMIT', '0', '1')
+return {before, redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[2], ARGV[3])}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +48,7 @@ async def read_index(redis: Redis, keys: JobKeys, domain: str) -> list[ChunkEntr
 async def find_chunks(redis: Redis, keys: JobKeys, domain: str, offset: int, limit: int) -> list[ChunkEntry]:
     """The chunks that overlap records [offset, offset + limit): two range reads, whatever the offset."""
     name = keys.index(domain)
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.zrange(name, offset, 0, desc=True, byscore=True, offset=0, num=1)
-        pipe.zrangebyscore(name, f"({offset}", f"({offset + limit}")
-        before, inside = await pipe.execute()
+    found = await redis.eval(_FIND, 1, name, str(offset), f"({offset}", f"({offset + limit}")  # type: ignore[misc]
+    before, inside = found
     entries = [ChunkEntry.from_text(member) for member in [*before, *inside]]
     return [entry for entry in entries if entry.offset + entry.count > offset]

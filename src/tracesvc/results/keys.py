@@ -9,15 +9,17 @@ CACHE_NAMESPACE = "trace:cache:events"
 
 @dataclass(frozen=True, slots=True)
 class JobKeys:
-    """The keys of one job."""
+    """The keys of one job. `clustered`: they share a hash tag, so that one node of a cluster has them all."""
 
     prefix: str
     job_id: str
+    clustered: bool = False
 
     @property
     def base(self) -> str:
         """What every key of the job begins with."""
-        return f"{self.prefix}trace:job:{self.job_id}:"
+        tag = f"{{{self.job_id}}}" if self.clustered else self.job_id
+        return f"{self.prefix}trace:job:{tag}:"
 
     @property
     def meta(self) -> str:
@@ -77,13 +79,14 @@ class JobKeys:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys that belong to no job, and the way to a job's."""
+    """The keys that belong to no job, and the way to a job's, which may lie in a cluster (`clustered`)."""
 
     prefix: str = ""
+    clustered: bool = False
 
     def job(self, job_id: str) -> JobKeys:
         """The keys of one job."""
-        return JobKeys(self.prefix, job_id)
+        return JobKeys(self.prefix, job_id, self.clustered)
 
     @property
     def bell(self) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -16,6 +16,8 @@ from tracesvc.lines import DomainProgress, JobState
 from tracesvc.query import StageName
 from tracesvc.results.keys import JobKeys
 
+# KEYS: meta, lease.
+_HELD: Final = "return {redis.call('HGETALL', KEYS[1]), redis.call('EXISTS', KEYS[2])}"
 ENDED = ("finished", "failed", "cancelled")
 
 
@@ -157,11 +159,8 @@ async def read_status(redis: Redis, keys: JobKeys) -> JobStatus:
 
 async def read_held(redis: Redis, keys: JobKeys) -> tuple[JobStatus, bool]:
     """The job's status, and whether a worker holds it, both at the same moment; raises like `read_status`."""
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.hgetall(keys.meta)
-        pipe.exists(keys.lease)
-        raw, held = await pipe.execute()
-    return _parsed(keys, raw), bool(held)
+    pairs, held = await redis.eval(_HELD, 2, keys.meta, keys.lease)  # type: ignore[misc]
+    return _parsed(keys, dict(zip(pairs[::2], pairs[1::2], strict=True))), bool(held)
 
 
 def _parsed(keys: JobKeys, raw: Mapping[bytes, bytes]) -> JobStatus:

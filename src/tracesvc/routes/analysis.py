@@ -111,5 +111,5 @@ async def _find(svc: Service, job_id: str) -> dict[str, Any]:
             "The job has no analysis. A trace of the profile mid_section_defect has one, once its detection "
             "lots and their lineage were read."
         )
-    await prolong(svc.redis, svc.job(job_id), status, svc.settings.trace_job_ttl_seconds)
+    await prolong(svc.results, svc.job(job_id), status, svc.settings.trace_job_ttl_seconds)
     return about

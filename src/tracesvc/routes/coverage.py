@@ -47,14 +47,14 @@ async def get_coverage(
     ask = PageRequest(domain, offset, limit, "")
     if status.legacy:  # all that is known of its containers is who has records
         return _answer(page_head(job_id, ask, total=0, complete=True) | {"data": []})
-    return _answer(await coverage_page(svc.redis, svc.job(job_id), status, ask, of))
+    return _answer(await coverage_page(svc.results, svc.job(job_id), status, ask, of))
 
 
 async def _counts(svc: Service, status: JobStatus) -> dict[str, Any]:
     if not status.legacy:
         return {name: count_containers(status, name).model_dump() for name in status.domains}
     job = svc.job(status.job_id)
-    pieces = legacy_stream(svc.redis, job, svc.catalogue, status, status.domains, None)
+    pieces = legacy_stream(svc.results, job, svc.catalogue, status, status.domains, None)
     return {
         piece.domain: piece.containers.model_dump()
         async for piece in pieces

@@ -84,6 +84,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     redis: Redis
+    results: Redis
     keys: Keys
     bell: Bell
     queue: JobQueue
@@ -125,7 +126,7 @@ class Service:
             raise QueueUnavailable(
                 "Redis does not answer; jobs cannot be read now.", headers={"Retry-After": "5"}
             )
-        status = await read_status(self.redis, job)
+        status = await read_status(self.results, job)
         if not self.caller.sees(status.owner):
             raise no_such_job(job_id)
         return status

@@ -66,8 +66,8 @@ async def export_job(
         raise _not_finished(status)
     job = svc.job(job_id)
     ask = ExportRequest(domains, format, bom=bom, escape_formulas=escape_formulas)
-    export = await plan_export(svc.redis, job, svc.catalogue, status, ask)
-    await prolong(svc.redis, job, status, svc.settings.trace_job_ttl_seconds)
+    export = await plan_export(svc.results, job, svc.catalogue, status, ask)
+    await prolong(svc.results, job, status, svc.settings.trace_job_ttl_seconds)
     if svc.exports.locked():
         raise ExportsBusy(
             f"This server writes {svc.settings.trace_export_max_concurrent} files now, the most it may. "
@@ -75,7 +75,7 @@ async def export_job(
             headers={"Retry-After": "5"},
         )
     await svc.exports.acquire()  # it was not locked: at once
-    parts = export_parts(svc.redis, job, svc.catalogue, status, export)
+    parts = export_parts(svc.results, job, svc.catalogue, status, export)
     response = Streamed(parts, media_type=export.order.media_type, headers=_headers(export))
 
     async def closing() -> None:

@@ -68,7 +68,9 @@ async def get_ready(request: Request, svc: Known) -> Response:
 async def _redis(svc: Service) -> dict[str, Any]:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            warning = await eviction_warning(svc.redis)
+            for redis in {svc.redis, svc.results}:
+                await redis.ping()
+            warning = await eviction_warning(svc.results) or await eviction_warning(svc.redis)
     except (RedisError, OSError):
         return {"status": "unavailable", "detail": "Redis does not answer"}
     return {"status": "warning", "detail": warning} if warning else {"status": "ok"}

@@ -51,14 +51,14 @@ async def cancel_job(job_id: str, svc: Svc) -> Response:
     """Cancel the job if it still runs, and free its result. Answers once nothing runs, or 202 after 5 s."""
     status = await find_job(svc, job_id)
     if status.legacy:
-        await svc.redis.delete(svc.job(job_id).legacy)
+        await svc.results.delete(svc.job(job_id).legacy)
         return JSONResponse({"status": status.state})
     with svc.bell.watch(job_id) as ring:
         before, held = await svc.queue.cancel(job_id)
         deadline = time.monotonic() + CANCEL_SECONDS
         while held and (left := deadline - time.monotonic()) > 0:
             await ring.wait(min(left, LOOK_SECONDS))
-            held = bool(await svc.redis.exists(svc.job(job_id).lease))
+            held = bool(await svc.results.exists(svc.job(job_id).lease))
     if held:
         return JSONResponse({"status": "cancelling"}, status_code=202)
     await svc.queue.forget(await _newest(svc, status))
@@ -98,7 +98,7 @@ async def find_job(svc: Service, job_id: str) -> JobStatus:
     try:
         return await svc.status(job_id)
     except JobNotFound:
-        legacy = await legacy_status(svc.redis, svc.job(job_id), svc.settings.trace_stream_batch_size)
+        legacy = await legacy_status(svc.results, svc.job(job_id), svc.settings.trace_stream_batch_size)
         if legacy is None or not svc.caller.sees_all:  # nobody knows whose it is
             raise
         return legacy

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from redis.exceptions import RedisError
 
 from tracesvc import meters
+from tracesvc.redis_clients import each_node
 from tracesvc.routes.deps import PROBE_SECONDS, Service, Svc
 
 router = APIRouter(tags=["health"])
@@ -59,3 +60,22 @@ async def _read(svc: Service, registry: CollectorRegistry) -> None:
     }
     for name, (meaning, value) in figures.items():
         Gauge(name, meaning, registry=registry).set(value)
+    if svc.results is not svc.redis:
+        await _read_results(svc, registry)
+
+
+async def _read_results(svc: Service, registry: CollectorRegistry) -> None:
+    """The memory of the results' own Redis, node by node."""
+    used = Gauge(
+        "tracesvc_results_redis_used_bytes", "Memory that the results use.", ["node"], registry=registry
+    )
+    most = Gauge(
+        "tracesvc_results_redis_max_bytes",
+        "Memory that the results may use; 0: no limit.",
+        ["node"],
+        registry=registry,
+    )
+    for name, at in await each_node(svc.results):
+        memory = await svc.results.info("memory", **at)
+        used.labels(name).set(memory.get("used_memory", 0))
+        most.labels(name).set(memory.get("maxmemory", 0))

@@ -86,10 +86,10 @@ async def get_result(
     ask = PageRequest(domain, offset, limit, _first_column(svc, domain))
     job = svc.job(job_id)
     if status.legacy:
-        body = legacy_page(svc.redis, job, status, ask)
+        body = legacy_page(svc.results, job, status, ask)
     else:
-        await prolong(svc.redis, job, status, svc.settings.trace_job_ttl_seconds)
-        body = await read_page(svc.redis, job, status, ask)
+        await prolong(svc.results, job, status, svc.settings.trace_job_ttl_seconds)
+        body = await read_page(svc.results, job, status, ask)
     return StreamingResponse(body, media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
@@ -97,8 +97,8 @@ def open_stream(svc: Service, status: JobStatus, domains: Sequence[str], cursor:
     """The pieces of a job's result, whichever layout it is stored in."""
     job = svc.job(status.job_id)
     if status.legacy:
-        return guarded(legacy_stream(svc.redis, job, svc.catalogue, status, domains, cursor), lambda: None)
-    stream = JobStream(svc.redis, job, svc.bell, svc.catalogue, svc.settings.trace_job_ttl_seconds)
+        return guarded(legacy_stream(svc.results, job, svc.catalogue, status, domains, cursor), lambda: None)
+    stream = JobStream(svc.results, job, svc.bell, svc.catalogue, svc.settings.trace_job_ttl_seconds)
     return guarded(stream.pieces(status, domains, cursor), lambda: stream.cursor or cursor)
 
 
