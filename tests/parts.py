@@ -142,7 +142,8 @@ class Part:
 class Valkey:
     """A Redis server of its own, without eviction; with `durable` it has its data again after a restart."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = False, **more: str) -> None:
+        """`more`: options of the server, their dashes written as `_`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._data = folder / "appendonlydir"
         self.port = port or free_port()
@@ -152,6 +153,7 @@ class Valkey:
             "appendonly": "yes" if durable else "no",
             "maxmemory-policy": "noeviction", "protected-mode": "no", "loglevel": "warning",
         }  # fmt: skip
+        options |= {name.replace("_", "-"): value for name, value in more.items()}
         flags = [text for name, value in options.items() for text in (f"--{name}", value)]
         self.part = Part("valkey", [server_binary(), *flags], env=child_env({}), folder=folder)
         self._wait()

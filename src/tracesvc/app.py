@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from tracesvc import __version__
 from tracesvc.access import Door, open_door
@@ -17,6 +16,7 @@ from tracesvc.analyst import Analyst
 from tracesvc.at_once import Answer, AtOnce
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import (
+    close_redis,
     connect_redis,
     connect_results,
     open_bell,
@@ -131,16 +131,13 @@ async def _lifespan(
         pulse=pulse,
     )
     bell.start()
-    for store in {redis, results}:
-        await warn_of_eviction(store)
+    await warn_of_eviction(redis, results)
     try:
         yield
     finally:
         for close in (bell.stop, analyst.close, door.aclose, pulse.aclose, source.close):
             await close()
-        for store in {redis, results}:
-            with contextlib.suppress(RedisError, OSError):
-                await store.aclose()
+        await close_redis(redis, results)
 
 
 def _pulses(settings: Settings) -> Iterator[Redis]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import SettingsError
@@ -53,6 +56,13 @@ def _opened(name: str, url: str, settings: Settings) -> Redis:
             f"{name} is no address of the form redis://, rediss://, unix://, "
             "redis+sentinel://host:26379,host:26379/service or redis+cluster://host:6379,host:6379."
         ) from None
+
+
+async def close_redis(*redises: Redis) -> None:
+    """Close these clients, of which some may be one and the same; a server that is away is no error."""
+    for redis in set(redises):
+        with contextlib.suppress(RedisError, OSError):
+            await redis.aclose()
 
 
 def open_keys(settings: Settings) -> Keys:

@@ -28,6 +28,7 @@ from tracesvc.analyst import Analyst
 from tracesvc.attempt import run_attempt
 from tracesvc.catalogue import Catalogue, load_catalogue
 from tracesvc.connect import (
+    close_redis,
     connect_redis,
     connect_results,
     open_bell,
@@ -126,8 +127,7 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
     slots = shared_slots(settings, redis, bell)
     analyst = Analyst(settings)
     try:
-        for store in {redis, results}:
-            await warn_of_eviction(store)
+        await warn_of_eviction(redis, results)
         with contextlib.suppress(TraceError):  # a plant that cannot be read now is each job's own error
             await source.ping()
         yield Workbench(
@@ -147,9 +147,7 @@ async def _workbench(settings: Settings, open_source: OpenSource) -> AsyncIterat
         await analyst.close()
         await bell.stop()
         await source.close()
-        for store in {redis, results}:
-            with contextlib.suppress(RedisError, OSError):
-                await store.aclose()
+        await close_redis(redis, results)
 
 
 async def _announce(bench: Workbench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 from redis.asyncio import Redis
@@ -25,11 +26,9 @@ async def eviction_warning(redis: Redis) -> str:
     return ""
 
 
-async def warn_of_eviction(redis: Redis) -> None:
+async def warn_of_eviction(*redises: Redis) -> None:
     """Say it in the log, once; a server that does not answer now is somebody else's business."""
-    try:
-        warning = await eviction_warning(redis)
-    except (RedisError, OSError):
-        return
-    if warning:
-        logger.warning("Redis: %s", warning)
+    for redis in set(redises):
+        with contextlib.suppress(RedisError, OSError):
+            if warning := await eviction_warning(redis):
+                logger.warning("Redis: %s", warning)
