@@ -132,9 +132,9 @@ class Steps:
         if "members" not in self._stored:
             await self._store("members", told_members(query))
             await self._store("roots", told_roots(query))
-        cut = await self._bench.redis.hget(self._lease.keys.meta, "lineage.truncated")  # type: ignore[misc]
+        cut = await self._bench.results.hget(self._lease.keys.meta, "lineage.truncated")  # type: ignore[misc]
         told = about(query.params, self._statements.catalogue.groups, lineage_complete=cut != b"1")
-        await store_about(self._bench.redis, self._lease, told, ttl_seconds=self._ttl)
+        await store_about(self._bench.results, self._lease, told, ttl_seconds=self._ttl)
 
     async def _store_detection(self, found: Detection) -> None:
         for name in DETECTION:
@@ -142,7 +142,7 @@ class Steps:
 
     async def _store(self, name: str, batches: AsyncGenerator[RecordBatch]) -> None:
         async with contextlib.aclosing(batches):
-            await store_inputs(self._bench.redis, self._lease, name, batches, ttl_seconds=self._ttl)
+            await store_inputs(self._bench.results, self._lease, name, batches, ttl_seconds=self._ttl)
         self._stored.add(name)
 
     @property

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, RedisCluster, SSLConnection
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.exceptions import ConnectionError as RedisLost
 from redis.exceptions import RedisClusterException
 
@@ -30,12 +32,13 @@ class ClusterClient(RedisCluster):
     raises what a server that cannot be reached raises, and is looked for again with the next command.
     """
 
+    ERRORS_ALLOW_RETRY: Any = ()
     connection_pool: Any = None  # what redis-py's mixins declare; a cluster's nodes have their own
 
     def __init__(self, hosts: Hosts, *, most: int, **options: Any) -> None:  # noqa: ANN401 - handed on to redis-py
         super().__init__(
             startup_nodes=[ClusterNode(host, port) for host, port in hosts],
-            cluster_error_retry_attempts=0,
+            cluster_error_retry_attempts=1,  # a pipeline is sent so many times, with 0 not at all
             connection_error_retry_attempts=0,
             **options,
         )
@@ -54,11 +57,31 @@ class ClusterClient(RedisCluster):
 
     async def execute_command(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's
         """See redis-py."""
+        async with self.admitted():
+            return await super().execute_command(*args, **kwargs)
+
+    def pipeline(self, transaction: object = None, shard_hint: object = None) -> _Pipeline:
+        """See redis-py; transactions there are none."""
+        if transaction or shard_hint:
+            raise RedisClusterException("a cluster has no transactions: what belongs together is a script")
+        return _Pipeline(self)
+
+    @contextlib.asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Room for one exchange; a cluster that cannot be used raises what a lost server raises."""
         try:
             async with self._room:
-                return await super().execute_command(*args, **kwargs)
+                yield
         except RedisClusterException as error:
             raise RedisLost(f"the cluster cannot be used: {error}") from error
+
+
+class _Pipeline(ClusterPipeline):
+    connection_pool: Any = None
+
+    async def execute(self, raise_on_error: bool = True, allow_redirections: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - redis-py's
+        async with cast("ClusterClient", self._client).admitted():
+            return await super().execute(raise_on_error, allow_redirections)
 
 
 def cluster_client(url: str, *, most: int, **options: Any) -> ClusterClient:  # noqa: ANN401 - handed on to redis-py
