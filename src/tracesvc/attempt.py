@@ -109,7 +109,7 @@ async def _clear_up(bench: Workbench, lease: Lease) -> None:
     elif status.ended:
         how = f"failed ({status.error['code']})" if status.error else status.state
         logger.info("%s, %d records in %.1f s", how, status.records, status.elapsed_seconds)
-        await bench.queue.settle(status.job_id, status.owner)
+        await bench.queue.settle(status)
 
 
 async def _work(bench: Workbench, lease: Lease) -> None:

@@ -278,6 +278,10 @@ class JobQueue:
         await self._register.strike(job_id, status.fields.get("digest", ""), status.owner)
         await ring(self._results, job, self._keys.bell)
 
-    async def settle(self, job_id: str, owner: str) -> None:
+    async def settle(self, status: JobStatus) -> None:
         """The job no longer waits or runs: it counts against no limit."""
-        await self._register.settle(job_id, owner)
+        await self._register.settle(status.job_id, status.owner, status.fields.get("digest", ""))
+
+    async def settle_lost(self, job_id: str) -> None:
+        """The same for one of which nothing is left."""
+        await self._register.settle(job_id, "", "")

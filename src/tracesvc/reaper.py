@@ -60,7 +60,7 @@ async def _pass(bench: Workbench) -> None:
             if not held:
                 await _look_after(bench, status)
         except JobNotFound:
-            await bench.queue.settle(job_id, "")
+            await bench.queue.settle_lost(job_id)
         except (RedisLost, RedisTimeout, OSError):
             raise
         except Exception:  # of one job, which must not keep the others from being looked after
@@ -74,7 +74,7 @@ async def _look_after(bench: Workbench, status: JobStatus) -> None:
     elif status.ended:  # its worker died between the end and this
         job = bench.keys.job(status.job_id)
         await expire_together(bench.results, job, status, bench.limits.ttl_seconds)
-        await bench.queue.settle(status.job_id, status.owner)
+        await bench.queue.settle(status)
     elif status.state == "running" and status.lost_attempts >= bench.settings.trace_job_max_attempts:
         message = f"{status.lost_attempts} workers were lost while they ran this job; what it has is kept."
         await _end(bench, status, Fault(code=WorkerLost.code, message=message))
@@ -116,5 +116,5 @@ async def _end(bench: Workbench, status: JobStatus, fault: Fault) -> None:
         logger.warning("%s: failed, %s", status.job_id, fault.code)
         audit_job(await read_status(bench.results, lease.keys))
     await release_lease(bench.results, lease)
-    await bench.queue.settle(status.job_id, status.owner)
+    await bench.queue.settle(status)
     await bench.queue.discard_messages(status.job_id, status.attempts_begun + 1)

@@ -44,6 +44,12 @@ class QueueLimits:
         return self.job_seconds + 60
 
 
+# The question is this job's for so long, unless it is another's. KEYS: flight. ARGV: job id, seconds.
+_AGE: Final = """#!lua flags=allow-oom
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+"""
+
+
 class Standing(NamedTuple):
     """`job_id` answers the question, '' when none does; `full`: the limit that has no room for another."""
 
@@ -108,10 +114,13 @@ class JobRegister:
         """The job is no longer there."""
         await self._redis.zrem(self._keys.jobs_of(owner), job_id)
 
-    async def settle(self, job_id: str, owner: str) -> None:
-        """The job no longer waits or runs: it counts against no limit."""
-        await self._redis.zrem(self._keys.active(), job_id)
-        await self._redis.zrem(self._keys.active(owner), job_id)
+    async def settle(self, job_id: str, owner: str, digest: str) -> None:
+        """The job no longer waits or runs: it counts against no limit. Its question goes with it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._keys.active(), job_id)
+            pipe.zrem(self._keys.active(owner), job_id)
+            pipe.eval(_AGE, 1, self._keys.flight(digest), job_id, str(self._limits.ttl_seconds))
+            await pipe.execute()
 
     async def strike(self, job_id: str, digest: str, owner: str) -> None:
         """Take the job out of everything."""
