@@ -29,14 +29,14 @@ def stack(stacks: Callable[..., Stack], plant: Plant) -> Stack:
     )
 
 
-async def settled(worker: Part) -> int:
-    """Resident bytes, once a worker that rests gives nothing back any more."""
+async def settled(worker: Part, *, still: int = 6) -> int:
+    """Resident bytes, once a worker that rests gives nothing back any more, for `still` looks."""
     looks = [worker.rss]
 
     async def is_still() -> bool:
         await asyncio.sleep(LOOK_SECONDS)
         looks.append(worker.rss)
-        return len(looks) > 6 and max(looks[-6:]) - min(looks[-6:]) < 1024 * 1024
+        return len(looks) > still and max(looks[-still:]) - min(looks[-still:]) < 1024 * 1024
 
     await wait_until(is_still, message="the worker rests")
     return looks[-1]
