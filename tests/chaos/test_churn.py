@@ -20,9 +20,9 @@ from tests.streams import body_of, path_of
 from tests.support import WORKER_OF_ITS_OWN, Part, Plant, Stack, wait_until
 
 # Eight hours of a plant where every three seconds somebody asks something that becomes a job.
-JOBS: Final = pick(120, 9_600)
+JOBS: Final = pick(60, 9_600)
 LANES: Final = 8
-WARM_UP: Final = pick(40, 1_600)
+WARM_UP: Final = pick(30, 1_600)
 MOST_IDS: Final = 40
 TTL_SECONDS: Final = 2
 MIB: Final = 1024 * 1024
