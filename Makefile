@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 CHECKS := check-format check-lint check-types check-imports check-compose check-tree check-web check-docs check-secrets check-audit
-.PHONY: help setup demo up web page test test-python test-web test-oracle docs check $(CHECKS) bench bench-web soak soak-demo soak-chaos fmt lock clean
+.PHONY: help setup demo up web page test test-python test-web test-oracle docs check $(CHECKS) bench bench-capacity bench-web soak soak-demo soak-chaos fmt lock clean
 
 help: ## this list
 	@printf 'tracesvc: make TARGET\n\n'
@@ -102,6 +102,9 @@ check-audit: setup
 
 bench: setup ## measure against the obvious design and the limits, into bench/results.md (BENCH_ARGS)
 	$(BIN)/python -m bench.run $(BENCH_ARGS)
+
+bench-capacity: setup ## what one action costs, a model of 1,000 users, and a simulation of them, into docs/capacity.md
+	$(BIN)/python -m bench.capacity.run --write $(BENCH_ARGS)
 
 bench-web: web setup ## measure the page with 1 M and more records in Chromium (BENCH_ARGS)
 	$(BIN)/python -m bench.web.run $(BENCH_ARGS)

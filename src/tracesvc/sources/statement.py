@@ -44,6 +44,10 @@ def _watched(pull: Future[RecordBatch | None]) -> asyncio.Future[RecordBatch | N
     return watched
 
 
+Parse = Callable[[duckdb.DuckDBPyConnection], duckdb.Statement]
+"""Gives the statement, parsed by any connection of this process; run in the statement's thread."""
+
+
 class Statement:
     """A statement on a cursor of its own. Only one pull runs at a time."""
 
@@ -56,11 +60,12 @@ class Statement:
         self._pull: Future[RecordBatch | None] | None = None
         self._stopped = False
 
-    def begin(self, sql: str, params: Mapping[str, object]) -> None:
+    def begin(self, parse: Parse, params: Mapping[str, object]) -> None:
         """Start the statement and the pull of its first batch; returns at once."""
 
         def first() -> RecordBatch | None:
-            relation = self._cursor.sql(sql, params=dict(params)) if params else self._cursor.sql(sql)
+            parsed = parse(self._cursor)
+            relation = self._cursor.sql(parsed, params=dict(params)) if params else self._cursor.sql(parsed)
             # `from_stream` runs the relation as a stream; `execute` would hold the whole result in memory.
             self._reader = RecordBatchReader.from_stream(relation)
             return self._read()
