@@ -126,11 +126,12 @@ soak-chaos: setup
 	    [ "$$(date +%s)" -lt "$$end" ] || break; \
 	done
 
-fmt: setup ## format, repair what ruff can, write .env.example, docs/settings.md, docs/openapi.json
+fmt: setup ## format, repair what ruff can, write .env.example, docs/settings.md, docs/openapi.json and the page's types of it
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/python -m checks.settings_docs --write
 	$(BIN)/python -m checks.openapi --write
+	@if $(NODE_OK); then $(MAKE) --no-print-directory $(WEB_STAMP) && cd web && npm run --silent api; else $(NO_NODE); fi
 
 # The universal resolution holds for every system and every Python from 3.11 on.
 COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --extra embedded --extra otel --universal --python-version 3.11 \

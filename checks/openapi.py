@@ -93,7 +93,9 @@ def _schemas(old: Document, new: Document) -> Iterator[str]:
         for member, declared in members.items():
             if member not in found:
                 yield f"{name}.{member} is gone"
-            elif not _types(declared) <= _types(found[member]):
+                continue
+            now = found[member]
+            if not (_types(declared) <= _types(now) or _names_keys(declared, now, after)):
                 yield f"{name}.{member} has another type"
         for member in set(schema.get("required", ())) & set(found) - set(after[name].get("required", ())):
             yield f"{name}.{member} may be missing now"
@@ -103,6 +105,15 @@ def _schemas(old: Document, new: Document) -> Iterator[str]:
 
 
 REQUESTS: Final = frozenset({"TraceQuery", "Seeds", "Lineage"})
+
+
+def _names_keys(old: Document, new: Document, schemas: Document) -> bool:
+    """Whether a map of values of one type has become an object that names its keys: the same answers fit."""
+    values = old.get("additionalProperties")
+    named = schemas.get(new.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+    if not values or not named:
+        return False
+    return all(_types(member) == _types(values) for member in named.values())
 
 
 def _types(schema: Document) -> set[str]:

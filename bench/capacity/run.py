@@ -1,6 +1,6 @@
 """What one action of each kind costs, what the model says of many users, and a simulation of them.
 
-    python -m bench.capacity.run [--users 1000] [--think-seconds 120] [--seconds 300] [--write]
+    python -m bench.capacity.run [--users 1000] [--think-seconds 240] [--seconds 300] [--write]
 
 prints the tables; `--write` puts them into docs/capacity.md. Exits with 1 when an action failed.
 """
@@ -32,7 +32,7 @@ CONTAINERS: Final = 11_400
 """The embedded source reads whole columns for a few containers; a warehouse has indexes for that."""
 OPEN_CONTAINERS: Final = 5_000
 REPEATS: Final = (40, 40, 40, 10, 4)
-RAMP_SECONDS: Final = 120.0
+RAMP_SECONDS: Final = 30.0
 PAGE: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 BEGIN: Final = "<!-- measured: begin -->"
 END: Final = "<!-- measured: end -->"
@@ -91,7 +91,7 @@ def write_page(page: Path, tables: str) -> None:
 @click.command(help=__doc__)
 @click.option("--containers", type=click.IntRange(min=10_000), default=CONTAINERS, show_default=True)
 @click.option("--users", type=click.IntRange(min=1), default=1000, show_default=True)
-@click.option("--think-seconds", type=click.FloatRange(min=0.1), default=120.0, show_default=True)
+@click.option("--think-seconds", type=click.FloatRange(min=0.1), default=240.0, show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=1), default=300.0, show_default=True)
 @click.option("--write", is_flag=True, help="into docs/capacity.md, too")
 def main(*, containers: int, users: int, think_seconds: float, seconds: float, write: bool) -> None:

@@ -107,8 +107,8 @@ async def _user(
     seen: Seen,
 ) -> None:
     shares = [kind.share for kind in kinds]
-    # Everybody comes within one think time, so that the ramp is no burst.
-    await asyncio.sleep(chance.uniform(0, min(plan.think_seconds, plan.ramp_seconds)))
+    # As if they had been at it for long: what is left of a pause is as long as a whole one.
+    await asyncio.sleep(min(chance.expovariate(1 / plan.think_seconds), counted[1] - time.perf_counter()))
     while (began := time.perf_counter()) < counted[1]:
         kind = chance.choices(kinds, shares)[0]
         try:

@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.asking import ASYNC, EVENTS, ended, question, status_of, submit
+from tests.asking import ended, status_of, submit
 from tests.chaos.acting import reached, ready
-from tests.chaos.faults import Faults, Ledger
+from tests.chaos.faults import Faults
 from tests.chaos.following import Follower
 from tests.chaos.size import pick, schedule
 from tests.plain import PlainPlant
@@ -23,7 +23,6 @@ from tests.wire import RawResponse, raw_get
 
 DOMAINS = ["history", "rejects"]
 STREAMS = pick(10, 50)
-SUBMITS = 50
 WATCHERS = pick(100, 1000)
 FEW = 10
 IDS = pick(120, 200)
@@ -68,27 +67,6 @@ async def test_clients_of_a_killed_api_process_go_on_at_another_by_cursor(
         f"an API process killed under {STREAMS} streams; each client had {sum(wanted.values())} records once"
     )
     await ready(stack)
-
-
-async def test_identical_questions_at_the_same_instant_cost_one_job(
-    stack: Stack, plant: Plant, tell: Callable[[str], None]
-) -> None:
-    await ready(stack)
-    before = len(Ledger(stack.folder).entries())
-    body = question(plant.container_ids[: IDS + 1], domains=["history"])
-    async with contextlib.AsyncExitStack() as clients:
-        apis = [await clients.enter_async_context(stack.client(api=number)) for number in (0, 1)]
-        posts = [apis[number % 2].post(EVENTS, json=body, headers=ASYNC) for number in range(SUBMITS)]
-        answers = await asyncio.gather(*posts)
-        assert {answer.status_code for answer in answers} == {httpx.codes.ACCEPTED}
-        found = [answer.json() for answer in answers]
-        (job_id,) = {answer["job_id"] for answer in found}
-        assert sum(answer["deduplicated"] for answer in found) == SUBMITS - 1
-        status = await ended(apis[0], job_id)
-    assert status["status"] == "finished"
-    statements = (len(Ledger(stack.folder).entries()) - before) // 2
-    assert statements == status["progress"]["domains"]["history"]["batches_total"]
-    tell(f"{SUBMITS} submits over 2 API processes: one job of {statements} statements")
 
 
 @contextlib.asynccontextmanager

@@ -111,7 +111,7 @@ describe('a session', () => {
 describe('calls', () => {
   it('fail with what the server says', async () => {
     server.meddle = ({ refuse }) => refuse(429, { code: 'RATE_LIMITED', detail: 'Too often.' }, { 'Retry-After': '7' })
-    const fault = await call('GET', '/catalogue').catch((error: unknown) => error)
+    const fault = await call('get', '/api/trace/catalogue').catch((error: unknown) => error)
     expect(fault).toBeInstanceOf(ApiFault)
     expect((fault as ApiFault).fault).toMatchObject({ code: 'RATE_LIMITED', status: 429, retryable: true, retryAfterSeconds: 7, message: 'Too often.' })
   })
@@ -119,7 +119,7 @@ describe('calls', () => {
   it('fail as a matter of the network when nobody answers', async () => {
     await server.stop()
     globalThis.fetch = () => Promise.reject(new TypeError('fetch failed'))
-    const fault = await call('GET', '/catalogue').catch((error: unknown) => error)
+    const fault = await call('get', '/api/trace/catalogue').catch((error: unknown) => error)
     expect((fault as ApiFault).fault).toMatchObject({ code: 'NETWORK', status: null, retryable: true })
     server = await new Replay().start()
   })

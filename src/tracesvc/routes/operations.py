@@ -130,7 +130,10 @@ STREAM: dict[str, Any] = {
 }
 RESULT: dict[str, Any] = {
     "response_model": None,
-    "responses": {200: {"model": Page | WholeResult}, **problems(404, 409, 422, 500, 503)},
+    "responses": {
+        200: {"model": Page | WholeResult | SeedsDocument | LineageDocument},
+        **problems(404, 409, 422, 500, 503),
+    },
 }
 COVERAGE: dict[str, Any] = {
     "response_model": None,

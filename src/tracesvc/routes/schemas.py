@@ -167,13 +167,30 @@ class DomainDocument(BaseModel):
     columns: list[CatalogueColumn]
 
 
+class CatalogueLimits(BaseModel):
+    """The limits in force: counts, bytes, seconds and days, as each name says."""
+
+    async_cid_threshold: int
+    events_cid_limit: int
+    max_body_bytes: int
+    max_id_characters: int
+    stream_batch_size: int
+    job_ttl_seconds: int
+    job_timeout_seconds: int
+    job_max_result_bytes: int
+    page_limit: int
+    page_max_memory_bytes: int
+    seed_patterns: int
+    range_days: int
+
+
 class CatalogueDocument(BaseModel):
     """What can be asked."""
 
     profiles: dict[str, ProfileDocument]
     domains: dict[str, DomainDocument]
     stations: list[str]
-    limits: dict[str, int]
+    limits: CatalogueLimits
 
 
 class SignIn(BaseModel):

@@ -1,5 +1,6 @@
 import type { TraceFault } from '@/engine/types'
 
+import type { Answer, CallOptions, Given, Method, Operation, Route } from './contract'
 import { authorization, tellRefused } from './credential'
 
 export const API = '/api/trace'
@@ -13,34 +14,51 @@ export class ApiFault extends Error {
   }
 }
 
-export interface CallOptions {
-  readonly signal?: AbortSignal
-  readonly headers?: Readonly<Record<string, string>>
+type Value = string | number | boolean | null | undefined
+type Pairs = Readonly<Record<string, Value | readonly Value[]>>
+
+/** An operation with what it was given, as `call` takes it apart. */
+interface Loose extends CallOptions {
+  readonly path?: Readonly<Record<string, string>>
+  readonly query?: Pairs
+  readonly body?: unknown
 }
 
 /**
- * Call a route under `/api/trace` (or any path that begins with it) and read its JSON.
+ * Call an operation of the API and read its JSON, both typed by the OpenAPI document.
  *
  * Raises `ApiFault` for everything that is no success; an abort passes as it is.
  */
-export async function call(
-  method: 'GET' | 'POST' | 'DELETE',
-  path: string,
-  body?: unknown,
-  options: CallOptions = {},
-): Promise<unknown> {
-  const response = await send(method, path, body, options)
+export async function call<M extends Method, P extends Route<M>>(
+  method: M,
+  path: P,
+  ...given: object extends Given<Operation<M, P>> ? [Given<Operation<M, P>>?] : [Given<Operation<M, P>>]
+): Promise<Answer<Operation<M, P>>> {
+  const { path: parts, query, body, ...options } = (given[0] ?? {}) as Loose
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(parts?.[name] ?? ''))
+  const response = await send(method, filled + queryOf(query), body, options)
   const text = await reading(response.text())
   try {
-    return text === '' ? null : (JSON.parse(text) as unknown)
+    return JSON.parse(text) as Answer<Operation<M, P>>
   } catch {
     throw new ApiFault(faultOf('NETWORK', 'The answer of the server is no JSON: something between it and this page changed it.'))
   }
 }
 
-/** The same, to the response alone, whose body is still to be read. */
+/** `?name=value&…`, a list as one pair for each of its values; what is undefined or null is left out. */
+export function queryOf(query: Pairs = {}): string {
+  const all = new URLSearchParams()
+  for (const [name, given] of Object.entries(query)) {
+    for (const value of typeof given === 'object' && given !== null ? given : [given]) {
+      if (value !== undefined && value !== null) all.append(name, String(value))
+    }
+  }
+  return all.size === 0 ? '' : `?${all.toString()}`
+}
+
+/** A request to `path`, under `/api/trace` or beginning with it; the response, whose body is still to be read. */
 export async function send(
-  method: 'GET' | 'POST' | 'DELETE',
+  method: Method,
   path: string,
   body?: unknown,
   options: CallOptions = {},
@@ -48,7 +66,7 @@ export async function send(
   const url = path.startsWith(API) || /^https?:/.test(path) ? path : API + path
   const headers: Record<string, string> = { Accept: 'application/json', ...authorization(), ...options.headers }
   if (body !== undefined) headers['Content-Type'] = 'application/json'
-  const init: RequestInit = { method, headers, cache: 'no-store', credentials: 'same-origin' }
+  const init: RequestInit = { method: method.toUpperCase(), headers, cache: 'no-store', credentials: 'same-origin' }
   if (body !== undefined) init.body = JSON.stringify(body)
   if (options.signal) init.signal = options.signal
   const response = await reading(fetch(url, init))

@@ -12,9 +12,8 @@ export function pageLimits(): Promise<{ memoryBytes: number }> {
 
 async function ask(): Promise<{ memoryBytes: number }> {
   try {
-    const { limits } = (await call('GET', '/catalogue')) as { limits: Record<string, unknown> }
-    const bytes = limits['page_max_memory_bytes']
-    return { memoryBytes: typeof bytes === 'number' ? bytes : MEMORY_BYTES }
+    const { limits } = await call('get', '/api/trace/catalogue')
+    return { memoryBytes: limits.page_max_memory_bytes }
   } catch {
     // What is wrong with the server is told by the question itself; the next one asks for limits again.
     asked = undefined

@@ -8,13 +8,13 @@ import { familyOf, firstFold, pathOf, pictureOf, unfoldedTo, type Picture } from
 function answer(...pairs: string[]): LineageAnswer {
   const edges = pairs.map((pair) => {
     const [from_cid, to_cid] = pair.split('>') as [string, string]
-    return { from_cid, to_cid, edge_type: 'split_from' }
+    return { from_cid, to_cid, edge_type: 'split_from' as const }
   })
   const ids = [...new Set(edges.flatMap((edge) => [edge.from_cid, edge.to_cid]))]
   const nodes = Object.fromEntries(
-    ids.map((id) => [id, { container_id: id, container_name: id, mfgorder_name: null, wafer_lot: null, node_type: 'LOT' }]),
+    ids.map((id) => [id, { container_id: id, container_name: id, mfgorder_name: null, wafer_lot: null, node_type: 'LOT' as const }]),
   )
-  return { roots: [], nodes, edges, total_nodes: ids.length, depth: 0, truncated: false }
+  return { stage: 'lineage', direction: 'backward', names: {}, roots: [], nodes, edges, total_nodes: ids.length, depth: 0, truncated: false }
 }
 
 const places = (picture: Picture): string[] => picture.placed.map((one) => `${one.column} ${Math.round(one.row)}`)

@@ -1,19 +1,15 @@
 import { computed, shallowRef } from 'vue'
 
 import { call, faultOf as fault, isAbort } from '@/api/client'
+import type { Schemas } from '@/api/contract'
 import { credentialInUse, setCredential, whenRefused } from '@/api/credential'
 import type { TraceFault } from '@/engine/types'
 
 import { comesFromSignIn, endSignIn } from './oidc'
 import { faultOf } from './service'
 
-/** How the service wants to know its callers, and as whom it knows us: its answer to `GET /access`. */
-export interface Access {
-  readonly required: boolean
-  readonly ways: readonly ('key' | 'oidc')[]
-  readonly oidc: { readonly issuer: string; readonly client_id: string | null } | null
-  readonly caller: { readonly name: string; readonly role: 'user' | 'operator' } | null
-}
+/** How the service wants to know its callers, and as whom it knows us. */
+export type Access = Schemas['AccessDocument']
 
 const KEPT = 'tracesvc.credential'
 
@@ -84,8 +80,8 @@ export function signOut(): void {
   location.reload()
 }
 
-async function ask(): Promise<Access> {
-  return (await call('GET', '/access')) as Access
+function ask(): Promise<Access> {
+  return call('get', '/api/trace/access')
 }
 
 function kept(): string | null {

@@ -1,5 +1,6 @@
-import { call } from '@/api/client'
-import type { Aggregation, Cell } from '@/engine/types'
+import { API, call, queryOf } from '@/api/client'
+import type { Operation, Schemas } from '@/api/contract'
+import type { Aggregation } from '@/engine/types'
 
 /** The analysis asked again with other filters, and its detail rows; both from the stored result (protocol.md, 1). */
 export interface AnalysisFilters {
@@ -10,40 +11,23 @@ export interface AnalysisFilters {
 
 export const NO_FILTERS: AnalysisFilters = { loss_reasons: [], pj_types: [], packages: [] }
 
-export interface DetailPage {
-  readonly total: number
-  readonly offset: number
-  readonly data: readonly Readonly<Record<string, Cell>>[]
-}
+export type DetailPage = Schemas['DetailPage']
+export type DetailQuery = Pick<Required<Asked>, 'offset' | 'limit' | 'order'> & { readonly sort: string | null }
 
-const path = (jobId: string): string => `/job/${encodeURIComponent(jobId)}`
+type Asked = NonNullable<Operation<'get', '/api/trace/job/{job_id}/detail'>['parameters']['query']>
 
 export async function aggregate(jobId: string, filters: AnalysisFilters): Promise<Aggregation> {
-  const answer = (await call('POST', `${path(jobId)}/aggregate`, filters)) as { data: Aggregation }
-  return answer.data
+  const answer = await call('post', '/api/trace/job/{job_id}/aggregate', { path: { job_id: jobId }, body: filters })
+  return answer.data as Aggregation & typeof answer.data
 }
 
-export interface DetailQuery {
-  readonly offset: number
-  readonly limit: number
-  readonly sort: string | null
-  readonly order: 'asc' | 'desc'
-}
-
-export function detailQuery(filters: AnalysisFilters, query: Partial<DetailQuery>): string {
-  const all = new URLSearchParams()
-  for (const [name, values] of Object.entries(filters)) for (const value of values as string[]) all.append(name, value)
-  for (const [name, value] of Object.entries(query)) if (value !== null) all.set(name, String(value))
-  return all.toString()
-}
-
-export async function detail(jobId: string, filters: AnalysisFilters, query: DetailQuery): Promise<DetailPage> {
+export function detail(jobId: string, filters: AnalysisFilters, asked: DetailQuery): Promise<DetailPage> {
+  const { sort, order, ...window } = asked
   // The service's own order, until one is chosen.
-  const { offset, limit } = query
-  const chosen = query.sort === null ? { offset, limit } : query
-  return (await call('GET', `${path(jobId)}/detail?${detailQuery(filters, chosen)}`)) as DetailPage
+  const query = { ...filters, ...window, ...(sort === null ? {} : { sort, order }) }
+  return call('get', '/api/trace/job/{job_id}/detail', { path: { job_id: jobId }, query })
 }
 
 export function detailCsv(jobId: string, filters: AnalysisFilters): string {
-  return `/api/trace${path(jobId)}/detail?${detailQuery(filters, {})}&format=csv`
+  return `${API}/job/${encodeURIComponent(jobId)}/detail${queryOf({ ...filters, format: 'csv' })}`
 }

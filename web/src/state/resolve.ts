@@ -1,4 +1,4 @@
-import { call } from '@/api/client'
+import { resolveSeeds } from '@/api/stages'
 
 import { profileOf, type Kind, type Pasted } from './seeds'
 
@@ -8,11 +8,6 @@ export interface Found {
   /** Names, of any kind, that it does not know. */
   readonly notFound: readonly string[]
   readonly byKind: readonly { readonly kind: Kind; readonly names: number; readonly containers: number }[]
-}
-
-interface Answer {
-  readonly seeds: readonly { readonly container_id: string }[]
-  readonly not_found: readonly string[]
 }
 
 /** Look up each kind of name by itself; container ids are taken as they are. Throws `ApiFault`. */
@@ -26,7 +21,7 @@ export async function resolveNames(found: Pasted): Promise<Found> {
       continue
     }
     const body = { profile: profileOf([kind]), params: { resolve_type: kind, values } }
-    const answer = (await call('POST', '/seed-resolve', body)) as Answer
+    const answer = await resolveSeeds(body)
     for (const seed of answer.seeds) ids.add(seed.container_id)
     notFound.push(...answer.not_found)
     byKind.push({ kind, names: values.length, containers: answer.seeds.length })

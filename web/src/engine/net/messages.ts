@@ -1,95 +1,31 @@
-import type { Aggregation, Column, Containers, LineageAnswer, SeedsAnswer } from '../types'
+import type { Schemas } from '@/api/contract'
+
+import type { Aggregation, LineageAnswer, SeedsAnswer } from '../types'
 import { addParsed, addRecords } from '../store/records'
 import type { Table } from '../store/table'
 import { decodeStrictly } from '../store/utf8'
 import { MalformedLine } from './lines'
 
 /** The lines of the stream (protocol.md, 2), records apart: those go into columns. */
-export interface MetaLine {
-  type: 'meta'
-  protocol: number
-  job_id: string | null
-  profile: string | null
-  domains: string[]
-  cid_count: number | null
-  batch_size: number
-  live: boolean
-  created_at: string | null
-  resumed_after: string | null
+type Lines = Pick<
+  Schemas,
+  'DomainStartLine' | 'DomainEndLine' | 'ProgressLine' | 'WarningLine' | 'CompleteLine' | 'ErrorLine'
+> & {
+  /** Of any protocol, as far as this page knows: a later one has another number. */
+  MetaLine: Omit<Schemas['MetaLine'], 'protocol'> & { readonly protocol: number }
 }
-
-export interface DomainStartLine {
-  type: 'domain_start'
-  domain: string
-  columns: Column[]
-  total_batches: number | null
-  total: number | null
-}
-
-export interface DomainEndLine {
-  type: 'domain_end'
-  domain: string
-  count: number
-  batches: number
-  status: 'ok' | 'partial' | 'failed'
-  containers: Containers
-  digest: string
-  error: { code: string; message: string } | null
-}
-
-export interface ProgressLine {
-  type: 'progress'
-  status: string
-  stage: string
-  elapsed_seconds: number
-  records: number
-  domains: Record<string, { batches_done: number; batches_total: number; records: number }>
-}
-
-export interface WarningLine {
-  type: 'warning'
-  code: string
-  failed_domains: string[]
-  failed: Record<string, number>
-  message: string
-}
-
-export interface CompleteLine {
-  type: 'complete'
-  total_records: number
-  elapsed_seconds: number
-  domains: Record<string, number>
-}
-
-export interface ErrorLine {
-  type: 'error'
-  code: string
-  message: string
-  retryable: boolean
-  resume_after: string | null
-}
+export type DomainEndLine = Lines['DomainEndLine']
+export type ErrorLine = Lines['ErrorLine']
 
 /** Records that now stand in their domain's table. */
-export interface Records {
-  type: 'records'
-  domain: string
-  batch: number
-  offset: number
-  count: number
-}
+export type Records = Omit<Schemas['RecordsLine'], 'data'>
 
 export type Message =
-  | MetaLine
+  | Lines[keyof Lines]
   | { type: 'seeds'; data: SeedsAnswer }
   | { type: 'lineage'; data: LineageAnswer }
   | { type: 'aggregation'; data: Aggregation }
-  | DomainStartLine
   | Records
-  | DomainEndLine
-  | ProgressLine
-  | WarningLine
-  | CompleteLine
-  | ErrorLine
 
 const RECORDS = /^\{"type":"records","domain":"([!#-[\]-~]*)","batch":(\d+),"offset":(\d+),"count":(\d+),"data":\[/
 const HEAD_BYTES = 400

@@ -27,7 +27,7 @@ export interface StreamOptions {
  */
 export async function consumeNDJSONStream(url: string, onChunk: OnLine, options: StreamOptions): Promise<void> {
   const headers = { Accept: options.zstd === true ? ZSTD : NDJSON }
-  const response = await send('GET', url, undefined, { signal: options.signal, headers })
+  const response = await send('get', url, undefined, { signal: options.signal, headers })
   await consumeResponse(response, onChunk, options.onBytes)
 }
 

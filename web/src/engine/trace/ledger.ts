@@ -1,6 +1,7 @@
 import { faultOf } from '@/api/client'
+import type { JobStatus } from '@/api/jobs'
 
-import type { Message } from '../net/messages'
+import type { DomainEndLine, Message } from '../net/messages'
 import type { GridQuery, Phase, Progress, Shortfall, Stage, StageState, TraceFault } from '../types'
 import { Domain } from './domain'
 import { Rate } from './rates'
@@ -9,28 +10,6 @@ import { Rate } from './rates'
 const INTERRUPTIONS_KEPT = 50
 
 type Kept = 'jobId' | 'deduplicated' | 'profile' | 'containers' | 'createdAt' | 'expiresAt' | 'transport' | 'attempt'
-
-/** What `GET /job/{id}` says, as far as the page reads it. */
-export interface StatusDocument {
-  readonly job_id: string
-  readonly status: 'queued' | 'running' | 'finished' | 'failed' | 'cancelled'
-  readonly stage: string
-  readonly profile: string | null
-  readonly cid_count: number | null
-  readonly domains: readonly string[]
-  readonly attempt: number
-  readonly created_at: string | null
-  readonly expires_at: string | null
-  readonly elapsed_seconds: number
-  readonly progress: {
-    readonly records: number
-    readonly domains: Readonly<
-      Record<string, { status: string; batches_done: number; batches_total: number; records: number; failed: number }>
-    >
-  }
-  readonly failed_domains: readonly string[]
-  readonly error: { readonly code: string; readonly message: string } | null
-}
 
 /** Everything known of a trace, and the `Progress` that the page is told. */
 export class Ledger implements Pick<Progress, Kept> {
@@ -90,12 +69,22 @@ export class Ledger implements Pick<Progress, Kept> {
     this.interruption = null
   }
 
-  /** What arrived of a domain is of no use: it is read once more, from its begin. */
-  readAnew(domain: Domain): void {
-    domain.reread = true
-    domain.reset()
-    const message = `What arrived of ${domain.name} is not what the server committed; it is read anew.`
-    this.interrupt(faultOf('RESULT_DIFFERS', message, { retryable: true }))
+  /**
+   * Hold what arrived of a domain against what was committed. False when it is of no use and is read once
+   * more, from its begin, if `anew` allows it; what is missing after that is a shortfall.
+   */
+  async endDomain(domain: Domain, line: DomainEndLine, anew: boolean): Promise<boolean> {
+    const shortfalls = await domain.end(line)
+    if (line.status !== 'ok') this.partial[line.domain] = line.containers.failed
+    if (shortfalls.length > 0 && anew && !domain.reread) {
+      domain.reread = true
+      domain.reset()
+      const message = `What arrived of ${domain.name} is not what the server committed; it is read anew.`
+      this.interrupt(faultOf('RESULT_DIFFERS', message, { retryable: true }))
+      return false
+    }
+    this.shortfalls.push(...shortfalls)
+    return true
   }
 
   /** Note when the last line names another count of a domain than has come. */
@@ -109,7 +98,7 @@ export class Ledger implements Pick<Progress, Kept> {
     return [...this.domains.values()].filter((domain) => !domain.ended).map((domain) => domain.name)
   }
 
-  takeStatus(status: StatusDocument): void {
+  takeStatus(status: JobStatus): void {
     this.jobId = status.job_id
     this.profile = status.profile
     this.containers = status.cid_count

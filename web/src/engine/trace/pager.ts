@@ -1,8 +1,9 @@
 import { ApiFault, call } from '@/api/client'
+import { jobStatus, throwUnlessFinished, type JobStatus } from '@/api/jobs'
 
-import type { Column, Containers, TraceFault } from '../types'
+import type { Column, TraceFault } from '../types'
 import type { Domain } from './domain'
-import type { Ledger, StatusDocument } from './ledger'
+import type { Ledger } from './ledger'
 import { PAGE_RECORDS, addPage, catalogueColumns } from './pages'
 import { Backoff, Breather, Pause } from './pauses'
 
@@ -25,7 +26,7 @@ export class Pager {
   readonly pause = new Pause()
   readonly #backoff = new Backoff()
   readonly #breather = new Breather()
-  #columns: Map<string, Column[]> | null = null
+  #columns: Map<string, readonly Column[]> | null = null
 
   constructor(
     readonly jobId: string,
@@ -33,11 +34,14 @@ export class Pager {
   ) {}
 
   /** The job's last status, once all that can be held is here. Raises `ApiFault` for what will not pass. */
-  async run(signal: AbortSignal): Promise<StatusDocument> {
+  async run(signal: AbortSignal): Promise<void> {
     for (let wait = 0; ; ) {
       try {
         const status = await this.#round(wait, signal)
-        if (status !== null) return status
+        if (status !== null) {
+          throwUnlessFinished(status)
+          return
+        }
         this.#backoff.reset()
         wait = WAIT_SECONDS
       } catch (error) {
@@ -53,21 +57,19 @@ export class Pager {
     }
   }
 
-  async #round(wait: number, signal: AbortSignal): Promise<StatusDocument | null> {
-    const path = `/job/${encodeURIComponent(this.jobId)}`
-    const status = (await call('GET', `${path}?wait=${wait}`, undefined, { signal })) as StatusDocument
+  async #round(wait: number, signal: AbortSignal): Promise<JobStatus | null> {
+    const status = await jobStatus(this.jobId, { wait, signal })
     this.#columns ??= await catalogueColumns(signal)
     this.owner.resumed()
     this.owner.ledger.takeStatus(status)
     for (const name of this.owner.ledger.unended) await this.#fetch(this.owner.ledger.domain(name), signal)
     this.owner.changed()
     if (!ENDED.has(status.status)) return null
-    const coverage = (await call('GET', `${path}/coverage`, undefined, { signal })) as {
-      domains: Record<string, Containers>
-    }
+    const coverage = await call('get', '/api/trace/job/{job_id}/coverage', { path: { job_id: this.jobId }, signal })
+    const domains = 'domains' in coverage ? coverage.domains : {}
     for (const name of this.owner.ledger.unended) {
       const said = status.progress.domains[name]?.status
-      this.owner.ledger.domain(name).endOfPages(said, coverage.domains[name] ?? null)
+      this.owner.ledger.domain(name).endOfPages(said, domains[name] ?? null)
     }
     return status
   }

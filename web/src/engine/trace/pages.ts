@@ -1,4 +1,5 @@
-import { ApiFault, call, faultOf, send } from '@/api/client'
+import { ApiFault, call, faultOf, queryOf, send } from '@/api/client'
+import type { CallOptions, Operation, Schemas } from '@/api/contract'
 
 import { addParsed, addRecords } from '../store/records'
 import { Table } from '../store/table'
@@ -11,18 +12,11 @@ export const PAGE_RECORDS = 5000
 const HEAD = /"data": ?\[/
 const HEAD_BYTES = 600
 
-export interface Page {
-  readonly count: number
-  readonly total: number
-  readonly complete: boolean
-  readonly next_offset: number | null
-}
+export type Page = Omit<Schemas['Page'], 'data'>
 
 /** Add a page of the domain's records, from where its table ends. Raises `ApiFault`; adds nothing then. */
 export async function addPage(jobId: string, table: Table, limit: number, signal: AbortSignal): Promise<Page> {
-  const query = new URLSearchParams({ domain: table.domain, offset: String(table.length), limit: String(limit) })
-  const response = await send('GET', `/job/${encodeURIComponent(jobId)}/result?${query.toString()}`, undefined, { signal })
-  const bytes = new Uint8Array(await response.arrayBuffer())
+  const bytes = await pageBytes(jobId, { domain: table.domain, offset: table.length, limit }, { signal })
   const before = table.length
   try {
     const page = readPage(table, bytes)
@@ -45,7 +39,7 @@ function readPage(table: Table, bytes: Uint8Array): Page {
       return JSON.parse(around) as Page
     }
   }
-  const whole = JSON.parse(decodeStrictly(bytes)) as Page & { data: unknown[] }
+  const whole = JSON.parse(decodeStrictly(bytes)) as Page & { readonly data: readonly unknown[] }
   addParsed(table, whole.data)
   return whole
 }
@@ -58,17 +52,22 @@ export async function windowOf(
   first: number,
   last: number,
 ): Promise<Cell[][]> {
-  const query = new URLSearchParams({ domain, offset: String(first), limit: String(last - first) })
-  const response = await send('GET', `/job/${encodeURIComponent(jobId)}/result?${query.toString()}`)
+  const bytes = await pageBytes(jobId, { domain, offset: first, limit: last - first })
   const table = new Table(domain, columns)
-  readPage(table, new Uint8Array(await response.arrayBuffer()))
+  readPage(table, bytes)
   return Array.from({ length: table.length }, (_, row) => table.cells(row))
 }
 
+type PageQuery = NonNullable<Operation<'get', '/api/trace/job/{job_id}/result'>['parameters']['query']>
+
+/** Bytes, as records go from them into columns without being objects in between. */
+async function pageBytes(jobId: string, query: PageQuery, options: CallOptions = {}): Promise<Uint8Array> {
+  const response = await send('get', `/job/${encodeURIComponent(jobId)}/result${queryOf(query)}`, undefined, options)
+  return new Uint8Array(await response.arrayBuffer())
+}
+
 /** The columns of every domain, from the catalogue: for domains whose `domain_start` never came. */
-export async function catalogueColumns(signal: AbortSignal): Promise<Map<string, Column[]>> {
-  const catalogue = (await call('GET', '/catalogue', undefined, { signal })) as {
-    domains: Record<string, { columns: Column[] }>
-  }
-  return new Map(Object.entries(catalogue.domains).map(([name, { columns }]) => [name, columns]))
+export async function catalogueColumns(signal: AbortSignal): Promise<Map<string, readonly Column[]>> {
+  const { domains } = await call('get', '/api/trace/catalogue', { signal })
+  return new Map(Object.entries(domains).map(([name, { columns }]) => [name, columns]))
 }

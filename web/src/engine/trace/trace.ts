@@ -1,15 +1,16 @@
-import { ApiFault, call, faultOf, isAbort, send } from '@/api/client'
+import { ApiFault, faultOf, isAbort } from '@/api/client'
+import { deleteJob, jobStatus } from '@/api/jobs'
 
 import { MalformedLine } from '../net/lines'
 import type { Message } from '../net/messages'
-import { NDJSON } from '../net/stream'
 import type { TraceFault, TraceRequest } from '../types'
 import { readAtOnce } from './atOnce'
 import type { Domain } from './domain'
 import { Detour, Lane, type LaneOwner, type Outcome, faultOfError } from './lane'
-import { Ledger, type StatusDocument } from './ledger'
+import { Ledger } from './ledger'
 import { Pager, type PagerOwner } from './pager'
 import type { AskOptions, Listener, TraceOptions } from './options'
+import { post } from './posting'
 import { Pulse } from './pulse'
 
 /** Raised when the columns are as large as they may be. */
@@ -43,17 +44,14 @@ export class Trace implements LaneOwner, PagerOwner {
   /** Ask; resolves once the answer began, to the id when it became a job, null when not. */
   async ask(request: TraceRequest, how: AskOptions = {}): Promise<string | null> {
     this.#begin(() => void this.ask(request, how))
-    const headers: Record<string, string> = { Accept: `${NDJSON}, application/json;q=0.1` }
-    if (how.asJob === true) headers['Prefer'] = 'respond-async'
-    if (how.fresh === true) headers['Cache-Control'] = 'no-cache'
     const { signal } = this.#abort
     try {
-      const response = await send('POST', '/events', request, { signal, headers })
-      if (response.status !== 202) {
-        void this.#settle(() => this.#readAtOnce(response, signal))
+      const posted = await post(request, how, signal)
+      if ('response' in posted) {
+        void this.#settle(() => this.#readAtOnce(posted.response, signal))
         return null
       }
-      const { job_id: jobId, deduplicated } = (await response.json()) as { job_id: string; deduplicated: boolean }
+      const { job_id: jobId, deduplicated } = posted.job
       this.ledger.deduplicated = deduplicated
       this.#follow(jobId)
       return jobId
@@ -93,7 +91,7 @@ export class Trace implements LaneOwner, PagerOwner {
     this.#cancelling = true
     try {
       const { jobId } = this.ledger
-      if (jobId !== null) await call('DELETE', `/job/${encodeURIComponent(jobId)}`)
+      if (jobId !== null) await deleteJob(jobId)
     } catch (error) {
       if (!(error instanceof ApiFault && error.fault.status === 404)) throw error
     } finally {
@@ -107,7 +105,7 @@ export class Trace implements LaneOwner, PagerOwner {
     this.pulse.stop()
   }
 
-  // ------------------------------------------------------------- what lanes and pager ask for
+  // What lanes and pager ask for
 
   domain(name: string): Domain {
     const found = this.ledger.domains.get(name)
@@ -143,14 +141,7 @@ export class Trace implements LaneOwner, PagerOwner {
       }
       case 'domain_end': {
         const domain = this.domain(message.domain)
-        if (domain.ended) break
-        const shortfalls = await domain.end(message)
-        if (message.status !== 'ok') this.ledger.partial[message.domain] = message.containers.failed
-        if (shortfalls.length > 0 && lane !== null && !domain.reread) {
-          this.ledger.readAnew(domain)
-          throw new Detour()
-        }
-        this.ledger.shortfalls.push(...shortfalls)
+        if (!domain.ended && !(await this.ledger.endDomain(domain, message, lane !== null))) throw new Detour()
         break
       }
       case 'seeds':
@@ -182,8 +173,6 @@ export class Trace implements LaneOwner, PagerOwner {
     this.pulse.touch()
   }
 
-  // ------------------------------------------------------------- the way of a trace
-
   /** End everything that is being read; what is held stays. */
   #letGo(): void {
     this.#abort.abort()
@@ -209,7 +198,7 @@ export class Trace implements LaneOwner, PagerOwner {
     }
     this.pulse.touch(true)
     void this.#settle(async () => {
-      this.ledger.takeStatus((await call('GET', `/job/${encodeURIComponent(jobId)}`, undefined, { signal })) as StatusDocument)
+      this.ledger.takeStatus(await jobStatus(jobId, { signal }))
       this.ledger.transport = this.zstd ? 'zstd' : 'stream'
       const lane = new Lane(jobId, this)
       this.#lanes.set(lane, null)
@@ -252,9 +241,7 @@ export class Trace implements LaneOwner, PagerOwner {
     const pager = (this.#pager = new Pager(jobId, this))
     if ([...this.ledger.domains.values()].every((domain) => this.hasRoom(domain))) this.ledger.transport = 'pages'
     await this.#settle(async () => {
-      const status = await pager.run(this.#abort.signal)
-      if (status.error !== null) throw new ApiFault(faultOf(status.error.code, status.error.message))
-      if (status.status === 'cancelled') throw new ApiFault(faultOf('JOB_CANCELLED', 'The job was cancelled.'))
+      await pager.run(this.#abort.signal)
       await this.#finish(this.#abort.signal)
     })
   }
@@ -277,7 +264,7 @@ export class Trace implements LaneOwner, PagerOwner {
     this.#end('complete', null)
     if (jobId === null) return
     // How long the result stays is known only now; that this fails changes nothing of the result.
-    const status = (await call('GET', `/job/${encodeURIComponent(jobId)}`, undefined, { signal }).catch(() => null)) as StatusDocument | null
+    const status = await jobStatus(jobId, { signal }).catch(() => null)
     if (status !== null) this.ledger.expiresAt = status.expires_at
     this.pulse.touch(true)
   }
