@@ -55,13 +55,18 @@ def _beside(load: Load, seen: Seen, plan: Plan) -> str:
         (f"Redis, MB after {seen.seconds:.0f} s", stored / 1e6, seen.stored_bytes / 1e6, "{:.1f}"),
     )
     head = (f"{plan.users:,} users, {plan.think_seconds:g} s apart", "model", "simulated", "ratio")
-    return _table(
+    compared = _table(
         head,
         (
             (name, shown.format(model), shown.format(found), f"{found / model:.2f}")
             for name, model, found, shown in rows
         ),
     )
+    wanted = (
+        f"By the model this load wants {load.apis} API and {load.workers} worker processes, and has "
+        f"{load.jobs_at_once:.1f} jobs at work at a time."
+    )
+    return f"{compared}\n\n{wanted}"
 
 
 def _latencies(costs: Sequence[Cost], seen: Seen) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.integration.dockerfile import Build, argv, instructions, stages
+from tests.integration.dockerfile import Build, argv, stages
 from tests.parts import START_SECONDS, Part, Valkey, child_env, free_port, wait_for
 from tests.support import Plant
 from tracesvc.access.api_keys import make_key, write_keys
@@ -71,8 +71,8 @@ def _serves_as_the_image_does(steps: dict[str, str], bin_folder: Path, folder: P
     key, entry = make_key("mes", "user", "standard")
     write_keys(folder / "keys.json", [entry])
     program, *words = argv(steps["CMD"])
-    _, check = next(instructions(steps["HEALTHCHECK"].partition("CMD ")[2].join(("CMD ", ""))))
-    probe = [str(bin_folder / "python"), *argv(check.replace(":8000/", f":{port}/"))[1:]]
+    check = steps["HEALTHCHECK"].partition("CMD ")[2].replace(":8000/", f":{port}/")
+    probe = [str(bin_folder / "python"), *argv(check)[1:]]
     valkey = Valkey(folder / "valkey")
     bare = {name: value for name, value in child_env({}).items() if name != "PYTHONPATH"}  # no source tree
     env = bare | {
