@@ -21,6 +21,7 @@ from arro3.core import RecordBatch
 from tracesvc.catalogue import Catalogue
 from tracesvc.catalogue.dialect import SYSDATE_BIND, DialectError, Translation, to_duckdb
 from tracesvc.errors import SourceUnavailable
+from tracesvc.memory import give_memory_back
 from tracesvc.settings import Settings
 from tracesvc.sources.base import SourceError
 from tracesvc.sources.plant import Plant, identity
@@ -32,7 +33,8 @@ _TRANSLATIONS: Final = 64
 IDLE_SECONDS: Final = 5.0
 """After that long without a statement the engine is closed, with its cache.
 
-After 114,000 containers a process falls from 230 MB to 125-145 MB; opening again takes 50 ms.
+After 114,000 containers a process falls from 230 MB to 125-145 MB; opening again takes 50 ms. What the
+engine freed is then trimmed from the heap: a worker rests at 156 MiB after 2,000 small jobs, untrimmed at 175.
 """
 
 _NEVER_FLUSHED: Final = "8GB"
@@ -134,8 +136,10 @@ class DuckDBSource:
     def _release(self) -> None:
         """Close the engine unless a statement has it or waits for it: its cursors would close as well."""
         with self._opening:
-            if self._users == 0:
-                self._drop()
+            if self._users or self._con is None:
+                return
+            self._drop()
+        give_memory_back()
 
     def _drop(self) -> None:
         if self._con is not None:
