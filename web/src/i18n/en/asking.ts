@@ -96,12 +96,10 @@ export const asking = {
   recent: {
     title: 'Recent traces',
     empty: 'Nothing has been asked yet. What you ask as a job appears here until it expires.',
-    open: 'Open',
     repeat: 'Ask again',
     repeatNot: 'This browser does not know the question: it was asked elsewhere.',
     cancel: 'Cancel',
     remove: 'Remove',
-    share: 'Copy link',
     containers: '{n} containers | {n} container | {n} containers',
     records: '{n} records | {n} record | {n} records',
     left: 'expires in {time}',

@@ -98,12 +98,10 @@ export const asking: typeof English = {
   recent: {
     title: '最近的追溯',
     empty: '尚未查詢。保留的結果在到期前會列在這裡。',
-    open: '開啟',
     repeat: '再查一次',
     repeatNot: '此瀏覽器沒有這個問題的內容：它是在別處提出的。',
     cancel: '取消',
     remove: '移除',
-    share: '複製連結',
     containers: '{n} 個容器 | {n} 個容器 | {n} 個容器',
     records: '{n} 筆紀錄 | {n} 筆紀錄 | {n} 筆紀錄',
     left: '{time}後到期',
