@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import script
+from tracesvc.results.lifetime import MOST_LIVES
 
 ANY: Final = "*"
 Outcome = Literal["new", "changed", "queue full", "caller full"]
@@ -39,15 +40,14 @@ class QueueLimits:
         return 2 * self.job_seconds + self.ttl_seconds
 
     @property
+    def longest_ttl_seconds(self) -> int:
+        """How long an ended job's result may stay when it is read all the time."""
+        return MOST_LIVES * self.ttl_seconds
+
+    @property
     def message_seconds(self) -> int:
         """How long arq lets a message's function run: longer than a job, whose deadline is its own."""
         return self.job_seconds + 60
-
-
-# The question is this job's for so long, unless it is another's. KEYS: flight. ARGV: job id, seconds.
-_AGE: Final = """#!lua flags=allow-oom
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
-"""
 
 
 class Standing(NamedTuple):
@@ -65,6 +65,7 @@ class JobRegister:
         self._keys = keys
         self._limits = limits
         self._claim = redis.register_script(script("claim.lua"))
+        self._settle = redis.register_script(script("settle.lua"))
 
     async def look(self, digest: str, owner: str) -> Standing:
         """How things stand for this question of this caller."""
@@ -112,15 +113,24 @@ class JobRegister:
 
     async def unlist(self, job_id: str, owner: str) -> None:
         """The job is no longer there."""
-        await self._redis.zrem(self._keys.jobs_of(owner), job_id)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zrem(self._keys.jobs_of(owner), job_id)
+            pipe.zrem(self._keys.ends_of(owner), job_id)
+            await pipe.execute()
 
     async def settle(self, job_id: str, owner: str, digest: str) -> None:
         """The job no longer waits or runs: it counts against no limit. Its question goes with it."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zrem(self._keys.active(), job_id)
-            pipe.zrem(self._keys.active(owner), job_id)
-            pipe.eval(_AGE, 1, self._keys.flight(digest), job_id, str(self._limits.ttl_seconds))
-            await pipe.execute()
+        names = [self._keys.flight(digest), self._keys.active(), self._keys.active(owner)]
+        for listed in (owner, ""):
+            names += [self._keys.jobs_of(listed), self._keys.ends_of(listed)]
+        ask = {
+            "job": job_id,
+            "now_ms": int(time.time() * 1000),
+            "ttl": self._limits.ttl_seconds,
+            "longest": self._limits.longest_ttl_seconds,
+            "list": max(self._limits.running_ttl_seconds, self._limits.longest_ttl_seconds),
+        }
+        await self._settle(keys=names, args=[json.dumps(ask)])
 
     async def strike(self, job_id: str, digest: str, owner: str) -> None:
         """Take the job out of everything."""
@@ -130,6 +140,8 @@ class JobRegister:
                 self._keys.active(owner),
                 self._keys.jobs_of(owner),
                 self._keys.jobs_of(""),
+                self._keys.ends_of(owner),
+                self._keys.ends_of(""),
             ):
                 pipe.zrem(name, job_id)
             pipe.eval(_LAND, 1, self._keys.flight(digest), job_id)

@@ -243,6 +243,25 @@ async def test_a_result_is_gone_when_its_time_is_over(
         assert job_id not in {job["job_id"] for job in listed}
 
 
+async def test_the_lists_of_jobs_forget_those_whose_results_have_gone(
+    stacks: Callable[..., Stack], tiny_plant: Plant
+) -> None:
+    """Without anybody listing them: jobs that come are enough."""
+    brief = stacks(tiny_plant, workers=1, trace_job_ttl_seconds=1, trace_caller_max_jobs=1000)
+    async with brief.client() as api, brief.redis() as store:
+        job_id = await submit(api, tiny_plant.container_ids)
+        lists = [
+            f"{brief.prefix}trace:{kind}:{owner}" for kind in ("jobs", "ends") for owner in ("", "anonymous")
+        ]
+
+        async def is_forgotten() -> bool:
+            await submit(api, tiny_plant.container_ids[:1])
+            return not any([await store.zscore(name, job_id) for name in lists])
+
+        assert await store.zscore(lists[0], job_id) is not None
+        await wait_until(is_forgotten, timeout=30, message="the lists forget the job")
+
+
 async def test_the_event_cache_has_times_of_its_domains(plain: Stack, tiny_plant: Plant) -> None:
     async with plain.client() as api, plain.redis() as store:
         ids = tiny_plant.container_ids

@@ -114,6 +114,10 @@ class Keys:
         """Sorted set: a caller's jobs by creation time; everybody's for the owner ''."""
         return f"{self.prefix}trace:jobs:{owner}"
 
+    def ends_of(self, owner: str) -> str:
+        """Sorted set: those of a caller's jobs that have ended, by when their results go, in ms."""
+        return f"{self.prefix}trace:ends:{owner}"
+
     def active(self, owner: str = "") -> str:
         """Sorted set: jobs that wait or run, of all or of one caller, by when their keys will be gone."""
         return f"{self.prefix}trace:active:{owner}"
