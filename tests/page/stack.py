@@ -89,7 +89,20 @@ def _actions(stack: Stack) -> Mapping[str, Callable[..., Any]]:
             for key in client.scan_iter(match=f"{stack.prefix}trace:job:{job_id}:*", count=1000):
                 client.unlink(key)
 
-    return {"faults": faults.set, "kill_api": api.kill, "start_api": start_api, "expire": expire}
+    def tight(max_memory_bytes: int) -> dict[str, str]:
+        """One more API process of the same service, whose pages may hold so many bytes of records."""
+        kept, stack.env = stack.env, stack.env | {"TRACE_PAGE_MAX_MEMORY_BYTES": str(max_memory_bytes)}
+        stack.add_api()
+        stack.env = kept
+        return {"url": stack.urls[-1]}
+
+    return {
+        "faults": faults.set,
+        "kill_api": api.kill,
+        "start_api": start_api,
+        "expire": expire,
+        "tight": tight,
+    }
 
 
 def _lives(url: str) -> bool:

@@ -30,6 +30,26 @@ test('a defect analysis says its scope, its method and its completeness, and is 
   expect(page.url()).toContain(stack.url)
 })
 
+test('forward, an analysis shows what became of the lots downstream', async ({ blank: page }) => {
+  await page.getByRole('tab', { name: 'Defect analysis' }).click()
+  await page.getByLabel(/^Forward/).check()
+  await page.getByLabel('Detection station').fill('成型')
+  await page.getByLabel('From', { exact: true }).fill('2025-07-01')
+  await page.getByLabel('To', { exact: true }).fill('2026-02-28')
+  await page.getByRole('button', { name: 'Analyse' }).click()
+  await whole(page)
+  await expect(page.getByText('Lots at 成型, forward: rejects downstream of it, of the lots and their descendants.')).toBeVisible()
+  await expect(page.getByText('Lineage and all domains are complete.')).toBeVisible()
+  const figure = page.locator('figure', { hasText: 'station' }).first()
+  await expect(figure.locator('canvas')).toBeVisible()
+  await figure.getByRole('button', { name: /As a table/ }).click()
+  const stations = await figure.locator('tbody tr td:first-child, tbody tr th').allInnerTexts()
+  expect(stations.length).toBeGreaterThan(0)
+  expect(stations.map((name) => name.trim())).not.toContain('成型')
+  await expect(page.locator('.detail tbody tr').first()).toBeVisible()
+  await picture(page, 'forward')
+})
+
 test('names are traced with their lineage, which is folded, searched, and followed', async ({ blank: page }) => {
   await page.locator('#seeds').fill('GA25070001')
   await expect(page.locator('.chip')).toContainText('Work orders')

@@ -17,6 +17,8 @@ export interface Stack {
   killApi(): Promise<void>
   startApi(): Promise<void>
   expire(jobId: string): Promise<void>
+  /** One more address of the same service, whose pages may hold so many bytes of records. */
+  tight(maxMemoryBytes: number): Promise<string>
   /** A second service of the same plant, which wants a key or a sign-in; made when first asked for. */
   locked(): Promise<{ readonly url: string; readonly key: string }>
 }
@@ -59,6 +61,7 @@ export const test = base.extend<Fixtures, { stack: Stack }>({
         expire: async (jobId) => {
           await ask({ do: 'expire', job_id: jobId })
         },
+        tight: async (maxMemoryBytes) => ((await ask({ do: 'tight', max_memory_bytes: maxMemoryBytes })) as { url: string }).url,
         locked: () => (locked ??= ask({ do: 'locked' }) as Promise<{ url: string; key: string }>),
       })
       const ended = new Promise((done) => child.once('exit', done))
