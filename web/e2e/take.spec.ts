@@ -76,10 +76,12 @@ test('a chart is saved as a picture', async ({ blank: page, stack }) => {
 test('records beyond the page’s memory are read from the server by windows', async ({ blank: page, stack }) => {
   const jobId = await ask(page, stack.ids)
   await whole(page)
+  const records = await recordsOf(page, stack, jobId)
   const url = await stack.tight(200_000)
   await page.goto(`${url}/#/job/${jobId}/records/history`)
   await whole(page)
   await expect(page.getByText('Rows beyond this page’s memory are read from the server.')).toBeVisible()
+  await expect(page.locator('.total strong')).toHaveText(records.toLocaleString('en-US'))
   const result = async (offset: number) =>
     (await (await page.request.get(`${url}/api/trace/job/${jobId}/result?domain=history&offset=${offset}&limit=1`)).json()) as {
       total: number
