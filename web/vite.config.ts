@@ -40,7 +40,7 @@ export default defineConfig({
     chunkSizeWarningLimit: 1200,
   },
   worker: { format: 'es' },
-  server: { proxy: { '/api': process.env['TRACE_URL'] ?? 'http://127.0.0.1:8000' } },
+  server: { proxy: Object.fromEntries(['/api', '/docs', '/openapi.json'].map((path) => [path, process.env['TRACE_URL'] ?? 'http://127.0.0.1:8000'])) },
   test: {
     environment: 'node',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
