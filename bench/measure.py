@@ -47,8 +47,6 @@ class OurFigures:
 
     job: JobRun
     memory: Memory
-    jobs: list[float] = field(default_factory=list)
-    source_loops: list[float] = field(default_factory=list)
     zstd: list[float] = field(default_factory=list)
     identity: list[float] = field(default_factory=list)
     gets: list[Gets] = field(default_factory=list)
@@ -60,13 +58,22 @@ class OurFigures:
 
 @dataclass(frozen=True)
 class NaiveFigures:
-    """Of the obvious design, at full size; all but its jobs once: one takes a minute or so."""
+    """Of the obvious design, at full size, once: a job takes a minute or so."""
 
     job: JobRun
-    jobs: list[float]
     memory: Memory
     pages: list[float]
     stored: int
+
+
+@dataclass
+class WholeJobs:
+    """Seconds of whole jobs and of the bare source loop, one a round, all in turn."""
+
+    ours: list[float] = field(default_factory=list)
+    naive: list[float] = field(default_factory=list)
+    loops: list[float] = field(default_factory=list)
+    parsed_loops: list[float] = field(default_factory=list)
 
 
 def page_offsets(records: int) -> list[int]:
@@ -101,10 +108,6 @@ def measure_ours(redis_url: str, source_url: str, ids: Sequence[str], store: Sto
         tell("tracesvc: pages, streams and bare GETs")
         _pages(side, found)
         _streams(side, found, store)
-        tell("tracesvc: whole jobs, between them the bare source loop")
-        for _ in range(JOB_ROUNDS):
-            found.source_loops.append(_source_loop(source_url, job.records))
-            found.jobs.append(_same(side.run(ids), job).seconds)
         tell("tracesvc: time to first record")
         for _ in range(FIRST_RECORD_ROUNDS):
             found.first_all.append(side.first_record_seconds(ids))
@@ -129,9 +132,22 @@ def measure_naive(
             _timed(lambda at=offset: side.page(job.job_id, at))  # type: ignore[misc]
             for offset in page_offsets(job.records)
         ]
-        tell("the obvious design: whole jobs")
-        again = [_same(side.run(ids), job).seconds for _ in range(JOB_ROUNDS - 1)]
-    return NaiveFigures(job, [job.seconds, *again], memory, pages, stored)
+    return NaiveFigures(job, memory, pages, stored)
+
+
+def measure_jobs(redis_url: str, source_url: str, ids: Sequence[str], tell: Tell) -> WholeJobs:
+    """Both designs and the limit in turn, so that a slow spell of the machine falls on all of them."""
+    tell("whole jobs of both designs, between them the bare source loop")
+    found = WholeJobs()
+    with ours(redis_url, source_url) as side, naive(redis_url, source_url) as other:
+        first = side.run(ids)
+        for _ in range(JOB_ROUNDS):
+            found.loops.append(_source_loop(source_url, first.records))
+            found.ours.append(_same(side.run(ids), first).seconds)
+            found.parsed_loops.append(_source_loop(source_url, first.records, "parsed"))
+            found.ours.append(_same(side.run(ids), first).seconds)
+            found.naive.append(_same(other.run(ids), first).seconds)
+    return found
 
 
 def _memory(side: Ours | Naive, job: JobRun, headers: dict[str, str]) -> Memory:
@@ -176,8 +192,8 @@ def _streams(side: Ours, found: OurFigures, store: Store) -> None:
         found.identity.append(_timed(lambda: read_through(side.port, path, headers=IDENTITY)))
 
 
-def _source_loop(source_url: str, records: int) -> float:
-    command = [sys.executable, "-m", "bench.source_loop", source_url, DOMAIN]
+def _source_loop(source_url: str, records: int, *how: str) -> float:
+    command = [sys.executable, "-m", "bench.source_loop", source_url, DOMAIN, *how]
     found = orjson.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     if found["records"] != records:
         raise Refused(f"the bare loop found {found['records']} records, the job {records}")

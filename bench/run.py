@@ -23,6 +23,8 @@ from bench.measure import (
     Memory,
     NaiveFigures,
     OurFigures,
+    WholeJobs,
+    measure_jobs,
     measure_naive,
     measure_ours,
     memory_of_ours,
@@ -42,13 +44,9 @@ ORACLE_HEADING: Final = "## Oracle"
 RESULTS: Final = Path(__file__).with_name("results.md")
 
 
-def throughput_rows(mine: OurFigures, other: NaiveFigures) -> list[Row]:
-    """Whole jobs, and reading a finished one."""
-    records, job, loop = mine.job.records, middle(mine.jobs), middle(mine.source_loops)
-    naive_job = middle(other.jobs)
-    zstd, identity = middle(mine.zstd), middle(mine.identity)
-    gets = middle([found.seconds for found in mine.gets])
-    stream = other.job.stream_seconds
+def job_rows(records: int, jobs: WholeJobs) -> list[Row]:
+    """Whole jobs beside the obvious design and the limit."""
+    job, naive_job, loop, parsed = map(middle, (jobs.ours, jobs.naive, jobs.loops, jobs.parsed_loops))
     return [
         Row(
             "job, submit to last line received",
@@ -64,6 +62,22 @@ def throughput_rows(mine: OurFigures, other: NaiveFigures) -> list[Row]:
             loop / job,
             least=0.5,
         ),
+        Row(
+            "job, beside a loop that parses once",
+            rate(records, job),
+            f"loop {rate(records, parsed)}",
+            parsed / job,
+        ),
+    ]
+
+
+def throughput_rows(mine: OurFigures, other: NaiveFigures) -> list[Row]:
+    """Reading a finished job."""
+    records = mine.job.records
+    zstd, identity = middle(mine.zstd), middle(mine.identity)
+    gets = middle([found.seconds for found in mine.gets])
+    stream = other.job.stream_seconds
+    return [
         Row(
             "stream of a finished job, zstd",
             rate(records, zstd),
@@ -160,6 +174,7 @@ def measure(containers: int, console: Console) -> Report:
         tenth = memory_of_ours(redis_url, source_url, ids[::TENTH])  # of the whole plant
         mine = measure_ours(redis_url, source_url, ids, store, tell)
         other = measure_naive(redis_url, source_url, ids, store, tell)
+        jobs = measure_jobs(redis_url, source_url, ids, tell)
         clients = client_rows(redis_url, source_url, ids, tell)
         stages = stage_rows(redis_url, source_url, tell)
         server = store.version()
@@ -168,6 +183,7 @@ def measure(containers: int, console: Console) -> Report:
             f"tracesvc found {mine.job.records} records, the obvious design {other.job.records}"
         )
     rows = [
+        *job_rows(mine.job.records, jobs),
         *throughput_rows(mine, other),
         *page_rows(mine, other),
         *memory_rows(mine, other, tenth),
