@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Callable
 
@@ -15,13 +16,14 @@ from tests.chaos.acting import belongings, nothing_leaked, ready
 from tests.chaos.faults import Faults, Ledger
 from tests.chaos.size import pick
 from tests.support import Plant, Stack
+from tests.wire import RawPoster, raw_poster
 
 AT_ONCE = 50
 A_SECOND = pick(40, 200)
 SECONDS = pick(3, 60)
 IDS = pick(120, 200)
 STUCK_SECONDS = 3600.0
-CONNECTIONS = 40  # that the clients may keep open
+CONNECTIONS = 40
 MIB = 1024 * 1024
 
 pytestmark = pytest.mark.timeout(pick(120, 600))
@@ -59,23 +61,28 @@ async def test_duplicates_by_the_hundred_a_second_cost_one_job_and_nothing_grows
     await ready(stack)
     faults.set(pause_seconds=STUCK_SECONDS)  # so that all of them are asked while the job runs
     body = question(plant.container_ids[: IDS + 2], domains=["history"])
-    async with stack.client(api=0) as one, stack.client(api=1) as other:
-        apis = (one, other)
+    async with contextlib.AsyncExitStack() as connections:
+        one = await connections.enter_async_context(stack.client())
+        posters = [
+            await connections.enter_async_context(
+                raw_poster(stack.urls[number % 2] + EVENTS, json.dumps(body).encode(), ASYNC)
+            )
+            for number in range(CONNECTIONS)
+        ]
 
         async def at_a_rate(seconds: int) -> tuple[set[str], float]:
-            """Posts by the clock, forty under way at most; the ids, and posts a second."""
-            began, gate = time.perf_counter(), asyncio.Semaphore(CONNECTIONS)
+            """Posts by the clock, one under way on each connection; the ids, and posts a second."""
+            began, found, numbers = time.perf_counter(), set[str](), iter(range(seconds * A_SECOND))
 
-            async def post(number: int) -> str:
-                await asyncio.sleep(max(0.0, began + number / A_SECOND - time.perf_counter()))
-                async with gate:  # a client's pool gets slow when thousands wait for it
-                    answer = await apis[number % 2].post(EVENTS, json=body, headers=ASYNC)
-                assert answer.status_code == httpx.codes.ACCEPTED, answer.text
-                return str(answer.json()["job_id"])
+            async def lane(poster: RawPoster) -> None:
+                for number in numbers:
+                    await asyncio.sleep(max(0.0, began + number / A_SECOND - time.perf_counter()))
+                    status, answer = await poster.post()
+                    assert status == httpx.codes.ACCEPTED, answer
+                    found.add(json.loads(answer)["job_id"])
 
-            count = seconds * A_SECOND
-            found = set(await asyncio.gather(*(post(number) for number in range(count))))
-            return found, count / (time.perf_counter() - began)
+            await asyncio.gather(*(lane(poster) for poster in posters))
+            return found, seconds * A_SECOND / (time.perf_counter() - began)
 
         (job_id,), _ = await at_a_rate(1)
         before, held = await belongings(stack), [part.rss for part in stack.apis]
