@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 CHECKS := check-format check-lint check-types check-imports check-compose check-tree check-web check-docs check-secrets check-audit
-.PHONY: help setup demo up web page test test-python test-web test-oracle docs check $(CHECKS) bench bench-capacity bench-web soak soak-demo soak-chaos fmt lock clean
+.PHONY: help setup demo up web page test test-python test-web test-oracle docs check $(CHECKS) bench bench-capacity bench-web soak soak-demo soak-long soak-chaos fmt lock clean
 
 help: ## this list
 	@printf 'tracesvc: make TARGET\n\n'
@@ -109,12 +109,16 @@ bench-capacity: setup ## what one action costs, a model of 1,000 users, and a si
 bench-web: web setup ## measure the page with 1 M and more records in Chromium (BENCH_ARGS)
 	$(BIN)/python -m bench.web.run $(BENCH_ARGS)
 
-soak: setup soak-demo soak-chaos ## the demo SOAK_ROUNDS times (10), then tests/chaos in full for SOAK_MINUTES (60)
+soak: setup soak-demo soak-long soak-chaos ## the demo SOAK_ROUNDS times (10), long forms of single tests, then tests/chaos in full for SOAK_MINUTES (60)
 soak-demo: setup
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 	    printf '== round %s of %s\n' "$$round" '$(SOAK_ROUNDS)'; \
 	    $(BIN)/tracesvc demo --once $(DEMO_ARGS) || exit 1; \
 	done
+# Requests made from the description, generated clients under strict types, and random plants: more of each.
+soak-long: setup
+	TRACE_SOAK=1 TRACE_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest --timeout 3600 $(SOAK_ARGS) \
+	    tests/acceptance/test_schemathesis.py tests/clients tests/unit/lineage tests/unit/aggregation
 # At least one round; each has the next seed, which its summary names. SOAK_SEED=7 begins with that one.
 soak-chaos: setup
 	end=$$(($$(date +%s) + 60 * $(SOAK_MINUTES))); seed=$(SOAK_SEED); \
