@@ -110,12 +110,12 @@ class Stack:
             raise
         return self
 
-    def add_api(self) -> Part:
-        """Start one more API process, and wait until it answers."""
+    def add_api(self, env: Mapping[str, str] | None = None) -> Part:
+        """Start one more API process, with these variables besides the stack's, and wait until it answers."""
         for _ in range(3):  # the free port may be taken by another before we listen
             port = free_port()
-            env = self.env | {"TRACE_HOST": "127.0.0.1", "TRACE_PORT": str(port)}
-            part = self._part(f"api{len(self.apis)}", ("tracesvc", "api"), env)
+            own = {**(env or {}), "TRACE_HOST": "127.0.0.1", "TRACE_PORT": str(port)}
+            part = self._part(f"api{len(self.apis)}", ("tracesvc", "api"), self.env | own)
             if _serves(part, port):
                 self.apis.append(part)
                 self.ports.append(port)

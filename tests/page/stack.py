@@ -91,9 +91,7 @@ def _actions(stack: Stack) -> Mapping[str, Callable[..., Any]]:
 
     def tight(max_memory_bytes: int) -> dict[str, str]:
         """One more API process of the same service, whose pages may hold so many bytes of records."""
-        kept, stack.env = stack.env, stack.env | {"TRACE_PAGE_MAX_MEMORY_BYTES": str(max_memory_bytes)}
-        stack.add_api()
-        stack.env = kept
+        stack.add_api({"TRACE_PAGE_MAX_MEMORY_BYTES": str(max_memory_bytes)})
         return {"url": stack.urls[-1]}
 
     return {

@@ -1,4 +1,14 @@
+import type { Page } from '@playwright/test'
+
 import { expect, picture, test, whole } from './stack'
+
+/** All of the plant's days, to the end. */
+async function analyse(page: Page): Promise<void> {
+  await page.getByLabel('From', { exact: true }).fill('2025-07-01')
+  await page.getByLabel('To', { exact: true }).fill('2026-02-28')
+  await page.getByRole('button', { name: 'Analyse' }).click()
+  await whole(page)
+}
 
 test.beforeEach(async ({ page, stack }) => {
   const description = await (await page.request.get(`${stack.url}/openapi.json`)).text()
@@ -7,10 +17,7 @@ test.beforeEach(async ({ page, stack }) => {
 
 test('a defect analysis says its scope, its method and its completeness, and is asked again with other filters', async ({ blank: page, stack }) => {
   await page.getByRole('tab', { name: 'Defect analysis' }).click()
-  await page.getByLabel('From', { exact: true }).fill('2025-07-01')
-  await page.getByLabel('To', { exact: true }).fill('2026-02-28')
-  await page.getByRole('button', { name: 'Analyse' }).click()
-  await whole(page)
+  await analyse(page)
   await expect(page.getByText('Lots at 測試, backward')).toBeVisible()
   await expect(page.getByText('Lineage and all domains are complete.')).toBeVisible()
   const defects = page.locator('.kpi', { has: page.getByText('Defects', { exact: true }) }).locator('dd')
@@ -34,10 +41,7 @@ test('forward, an analysis shows what became of the lots downstream', async ({ b
   await page.getByRole('tab', { name: 'Defect analysis' }).click()
   await page.getByLabel(/^Forward/).check()
   await page.getByLabel('Detection station').fill('成型')
-  await page.getByLabel('From', { exact: true }).fill('2025-07-01')
-  await page.getByLabel('To', { exact: true }).fill('2026-02-28')
-  await page.getByRole('button', { name: 'Analyse' }).click()
-  await whole(page)
+  await analyse(page)
   await expect(page.getByText('Lots at 成型, forward: rejects downstream of it, of the lots and their descendants.')).toBeVisible()
   await expect(page.getByText('Lineage and all domains are complete.')).toBeVisible()
   const figure = page.locator('figure', { hasText: 'station' }).first()
