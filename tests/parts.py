@@ -29,9 +29,15 @@ LOG_TAIL_BYTES: Final = 6000
 
 
 async def wait_until(
-    predicate: Callable[[], object | Awaitable[object]], *, timeout: float = 30, message: str = ""
+    predicate: Callable[[], object | Awaitable[object]],
+    *,
+    timeout: float = 30,
+    message: str | Callable[[], str] = "",
 ) -> None:
-    """Poll `predicate` (sync or async) until it is true; fail with `message` after `timeout` seconds."""
+    """Poll `predicate` (sync or async) until it is true; fail with `message` after `timeout` seconds.
+
+    A message that is called says how things stand then.
+    """
     deadline = time.monotonic() + timeout
     while True:
         answer = predicate()
@@ -40,7 +46,8 @@ async def wait_until(
         if answer:
             return
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout} s: {message or predicate}")
+            said = message() if callable(message) else message
+            raise AssertionError(f"not within {timeout} s: {said or predicate}")
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -79,12 +79,22 @@ async def at_rest(parts: list[Part]) -> list[int]:
     return await asyncio.gather(*(settled(part, still=14) for part in parts))
 
 
-async def results_gone(stack: Stack) -> bool:
-    """Whether no key is left that names a job or its question."""
+async def results_of(stack: Stack) -> list[str]:
+    """The keys that name a job or its question."""
     async with stack.redis() as store:
-        return not any(
-            ":job:" in key or ":flight:" in key for key in await keys_of(store, f"{stack.prefix}*")
-        )
+        found = await keys_of(store, f"{stack.prefix}*")
+    return sorted(key for key in found if ":job:" in key or ":flight:" in key)
+
+
+async def results_gone(stack: Stack) -> None:
+    """Wait until all results have expired; what stays is told."""
+    left: list[str] = []
+
+    async def are_gone() -> bool:
+        left[:] = await results_of(stack)
+        return not left
+
+    await wait_until(are_gone, timeout=30, message=lambda: f"results expire: {left}")
 
 
 async def test_a_days_jobs_leave_nothing_behind_and_nothing_grows(
@@ -92,7 +102,7 @@ async def test_a_days_jobs_leave_nothing_behind_and_nothing_grows(
 ) -> None:
     chance = schedule("churn")
     await churn(stack, plant, chance, WARM_UP)
-    await wait_until(lambda: results_gone(stack), timeout=30, message="results expire")
+    await results_gone(stack)
     settled_at = await belongings(stack)
     parts = [*stack.apis, *stack.workers]
     before, held = await at_rest(parts), redis_bytes(stack)

@@ -24,6 +24,8 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('HGET', KEYS[2], 'status') or 'gone'
 """
 RENEWALS_PER_LEASE: Final = 5
+GIVEN_UP: Final = frozenset({b"cancelled", b"gone"})
+"""What a job's status reads when nobody wants its result any more."""
 
 
 def script(name: str) -> str:
@@ -87,6 +89,7 @@ async def take_lease(
 async def keep_lease(redis: Redis, lease: Lease, ring: Ring, on_cancel: Callable[[], object]) -> None:
     """Renew until cancelled, sooner when `ring` rings; calls `on_cancel` once the job was cancelled.
 
+    A job that has ended under this lease is still being finished: its keys get their last time to live.
     Raises `LeaseLost` when another worker holds the job, or when Redis did not answer for as long as the
     lease lasts: from then on another one may.
     """
@@ -103,7 +106,7 @@ async def keep_lease(redis: Redis, lease: Lease, ring: Ring, on_cancel: Callable
             status = b"running"
         if not status:
             raise LeaseLost("The lease ran out, or another worker holds this job now.")
-        if status != b"running":
+        if status in GIVEN_UP:
             on_cancel()
             return
         await ring.wait(lease.seconds / RENEWALS_PER_LEASE)
