@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from arro3.compute import cast, dictionary_encode
@@ -17,6 +18,7 @@ from arro3.core import Array, DataType, RecordBatch, Schema, Table, dictionary_d
 from tracesvc import clock, spans
 from tracesvc.ahead import ReadAhead
 from tracesvc.catalogue import Catalogue, Column, Domain
+from tracesvc.encoders import in_encoder
 from tracesvc.lines import Rows
 from tracesvc.matching import match_lists
 from tracesvc.results.rows import encode_rows
@@ -140,7 +142,7 @@ class EventFetcher:
         found = ReadAhead(self.batches(domain, container_ids, as_of=as_of, gate=gate), BATCHES_AHEAD)
         try:
             async for batch in recut(found, self._limits.line_rows):
-                rows = await asyncio.to_thread(_encode, batch)
+                rows = await in_encoder(partial(_encode, batch))
                 if cache is not None:
                     keep.take(batch, rows)
                 yield rows

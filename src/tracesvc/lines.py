@@ -192,9 +192,9 @@ def encode(line: Line) -> bytes:
 
 
 def records_line(domain: str, batch: int, offset: int, count: int, rows: bytes) -> bytes:
-    """A `records` line around `rows`, a JSON array of `count` objects; no newline."""
+    """A `records` line around `rows`, a JSON array of `count` objects; its newline included."""
     head = f'{{"type":"records","domain":"{domain}","batch":{batch},"offset":{offset},"count":{count},"data":'
-    return b"".join((head.encode(), rows, b"}"))
+    return b"".join((head.encode(), rows, b"}\n"))
 
 
 def rows_of(line: bytes) -> bytes:

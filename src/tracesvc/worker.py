@@ -38,6 +38,7 @@ from tracesvc.connect import (
     queue_limits,
     shared_slots,
 )
+from tracesvc.encoders import use_encoders
 from tracesvc.errors import SettingsError, TraceError
 from tracesvc.memory import keep_memory_together
 from tracesvc.queue import JOB_FUNCTION, SILENT_SECONDS, JobQueue, deserialize, serialize
@@ -77,6 +78,7 @@ def run_worker(settings: Settings, open_source: OpenSource = open_configured_sou
     `open_source` makes the source that jobs are read from.
     """
     keep_memory_together()
+    use_encoders(settings.trace_encoder_threads)
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_logging(settings.trace_log_format, settings.trace_log_level)
     set_up_spans(settings.trace_otlp_endpoint, "worker")

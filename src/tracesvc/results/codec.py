@@ -23,9 +23,9 @@ class Frame(NamedTuple):
 
 
 def pack(line: bytes) -> Frame:
-    """Compress `line`, given without newline and stored with one, and take its digests."""
-    data = compress(line + b"\n")
-    return Frame(data, hashlib.sha256(line).hexdigest(), hashlib.sha256(data).hexdigest())
+    """Compress `line`, its newline included, and take its digests."""
+    data = compress(line)
+    return Frame(data, hashlib.sha256(memoryview(line)[:-1]).hexdigest(), hashlib.sha256(data).hexdigest())
 
 
 def compress(data: bytes) -> bytes:

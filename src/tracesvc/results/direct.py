@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from tracesvc.catalogue import Catalogue
+from tracesvc.encoders import in_encoder
 from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
 from tracesvc.lines import Fault, records_line
 from tracesvc.results.codec import pack
@@ -60,7 +61,7 @@ class DirectSink:
         tally = self.tallies[domain]
         batch = tally.batches + len(self._unit)
         offset = tally.records + sum(records for _, records, _ in self._unit)
-        frame = await asyncio.to_thread(lambda: pack(records_line(domain, batch, offset, count, rows)))
+        frame = await in_encoder(lambda: pack(records_line(domain, batch, offset, count, rows)))
         self._unit.append((Records(domain, frame=frame.data), count, frame.line_digest))
 
     async def drop(self, domain: str) -> None:  # noqa: ARG002 - domains come one after the other

@@ -184,12 +184,12 @@ class _Lines:
 
     def take(self, rows: list[bytes]) -> Records | None:
         line = records_line(self._domain, self._batch, self._count, len(rows), b"[" + b",".join(rows) + b"]")
-        self._digest.update(hashlib.sha256(line).digest())
+        self._digest.update(hashlib.sha256(memoryview(line)[:-1]).digest())
         self._containers.update(found[1] for row in rows if (found := _CONTAINER.search(row)))
         sent = self._batch >= self._skip
         self._batch += 1
         self._count += len(rows)
-        return Records(self._domain, plain=line + b"\n") if sent else None
+        return Records(self._domain, plain=line) if sent else None
 
     def end(self) -> DomainEndLine:
         """What is known of the coverage is the containers that have records."""

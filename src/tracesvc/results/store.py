@@ -14,6 +14,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import OutOfMemoryError
 
 from tracesvc import clock, meters
+from tracesvc.encoders import in_encoder
 from tracesvc.errors import LeaseLost, ResultTooLarge, StoreFull
 from tracesvc.lines import Fault, JobState, records_line
 from tracesvc.results.codec import Frame, pack
@@ -114,7 +115,7 @@ class JobSink:
         tally, pending = self.tallies[domain], self._pending[domain]
         batch = tally.batches + len(pending.entries)
         offset = tally.records + pending.records
-        frame = await asyncio.to_thread(lambda: pack(records_line(domain, batch, offset, count, rows)))
+        frame = await in_encoder(lambda: pack(records_line(domain, batch, offset, count, rows)))
         pending.entries.append(self._entry(batch, offset, count, frame))
         pending.frames.append(frame.data)
         pending.records += count
