@@ -228,6 +228,9 @@ async def recut(batches: AsyncIterable[RecordBatch], size: int) -> AsyncIterator
     waiting: list[RecordBatch] = []
     rows = 0
     async for batch in batches:
+        if not rows and batch.num_rows == size:
+            yield batch
+            continue
         if batch.num_rows:
             waiting.append(batch)
             rows += batch.num_rows
