@@ -125,7 +125,10 @@ class ProgressLine(_Line):
 
 
 class AggregationLine(_Line):
-    """The analysis of a mid_section_defect trace (domain.md, 7)."""
+    """The analysis of a mid_section_defect trace: fields as in what `aggregate_job` answers.
+
+    A result of an older service may have others.
+    """
 
     type: Literal["aggregation"] = "aggregation"
     data: dict[str, Any]

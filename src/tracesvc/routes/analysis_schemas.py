@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from tracesvc.analysis_document import AnalysisDocument
 from tracesvc.lines import JsonValue
 from tracesvc.routes.operations import problems
 
@@ -35,10 +36,10 @@ class DetailQuery(AnalysisFilters):
 
 
 class Analysis(BaseModel):
-    """The analysis under the filters asked for; `data` is described in docs/analysis.md."""
+    """The analysis under the filters asked for."""
 
     job_id: str
-    data: dict[str, Any]
+    data: AnalysisDocument
 
 
 class DetailPage(BaseModel):

@@ -396,15 +396,133 @@ export interface components {
         };
         /**
          * Analysis
-         * @description The analysis under the filters asked for; `data` is described in docs/analysis.md.
+         * @description The analysis under the filters asked for.
          */
         readonly Analysis: {
             /** Job Id */
             readonly job_id: string;
             /** Data */
-            readonly data: {
-                readonly [key: string]: unknown;
+            readonly data: components["schemas"]["BackwardAnalysis"] | components["schemas"]["ForwardAnalysis"];
+        };
+        /**
+         * AttributedMachine
+         * @description A machine with every detection lot that it, or an ancestor of it, went through.
+         *
+         *     One of no workcentre group is named by its workcentre.
+         */
+        readonly AttributedMachine: {
+            /** Name */
+            readonly name: string;
+            /** Workcenter Group */
+            readonly workcenter_group?: string | null;
+            /** Workcenter */
+            readonly workcenter?: string | null;
+            /** Equipment Name */
+            readonly equipment_name: string | null;
+            /** Equipment Id */
+            readonly equipment_id: string | null;
+            /** Resource Family */
+            readonly resource_family: string;
+            /** Detection Lot Count */
+            readonly detection_lot_count: number;
+            /**
+             * Input Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly input_qty: number;
+            /**
+             * Defect Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly defect_qty: number;
+            /**
+             * Defect Rate
+             * @description percent with 4 decimals, half up; 0 without input
+             */
+            readonly defect_rate: number;
+        };
+        /**
+         * BackwardAnalysis
+         * @description Which upstream machine, material or wafer explains the defects found at the station.
+         */
+        readonly BackwardAnalysis: {
+            /** Station */
+            readonly station: string;
+            readonly filters: components["schemas"]["ChosenFilters"];
+            /** Daily Trend */
+            readonly daily_trend: readonly components["schemas"]["TrendDay"][];
+            /** Available Loss Reasons */
+            readonly available_loss_reasons: readonly string[];
+            /** Detail Total Count */
+            readonly detail_total_count: number;
+            /** Lineage Complete */
+            readonly lineage_complete: boolean;
+            /** Domains Complete */
+            readonly domains_complete: {
+                readonly [key: string]: boolean;
             };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly direction: "backward";
+            readonly kpi: components["schemas"]["BackwardKpi"];
+            readonly charts: components["schemas"]["BackwardCharts"];
+            /** Attribution */
+            readonly attribution: readonly components["schemas"]["AttributedMachine"][] | null;
+            /** Unclassified */
+            readonly unclassified: readonly components["schemas"]["AttributedMachine"][] | null;
+        };
+        /**
+         * BackwardCharts
+         * @description Charts by what lies upstream and by what the lots are; null where a domain is not complete.
+         */
+        readonly BackwardCharts: {
+            /** By Machine */
+            readonly by_machine: readonly components["schemas"]["ChartBar"][] | null;
+            /** By Material */
+            readonly by_material: readonly components["schemas"]["ChartBar"][] | null;
+            /** By Wafer Root */
+            readonly by_wafer_root: readonly components["schemas"]["ChartBar"][];
+            /** By Loss Reason */
+            readonly by_loss_reason: readonly components["schemas"]["ChartBar"][];
+            /** By Detection Machine */
+            readonly by_detection_machine: readonly components["schemas"]["ChartBar"][];
+            /** By Workflow */
+            readonly by_workflow: readonly components["schemas"]["ChartBar"][];
+            /** By Package */
+            readonly by_package: readonly components["schemas"]["ChartBar"][];
+            /** By Type */
+            readonly by_type: readonly components["schemas"]["ChartBar"][];
+        };
+        /**
+         * BackwardKpi
+         * @description The cohort in figures; null where a domain that it needs is not complete.
+         */
+        readonly BackwardKpi: {
+            /**
+             * Total Input
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly total_input: number;
+            /** Lot Count */
+            readonly lot_count: number;
+            /** Defective Lot Count */
+            readonly defective_lot_count: number;
+            /**
+             * Total Defect Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly total_defect_qty: number;
+            /**
+             * Total Defect Rate
+             * @description percent with 4 decimals, half up; 0 without input
+             */
+            readonly total_defect_rate: number;
+            /** Top Loss Reason */
+            readonly top_loss_reason: string | null;
+            /** Affected Machine Count */
+            readonly affected_machine_count: number | null;
         };
         /**
          * Cancelled
@@ -480,6 +598,77 @@ export interface components {
             readonly seed_patterns: number;
             /** Range Days */
             readonly range_days: number;
+        };
+        /**
+         * ChartBar
+         * @description A bar of a chart, largest defects first. Which key fields it has depends on the chart.
+         *
+         *     The bar that stands for the rest is named `其他`: its keys are null, and `rest_count`
+         *     is how many it stands for.
+         */
+        readonly ChartBar: {
+            /** Name */
+            readonly name: string;
+            /**
+             * Input Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly input_qty: number;
+            /**
+             * Defect Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly defect_qty: number;
+            /**
+             * Defect Rate
+             * @description percent with 4 decimals, half up; 0 without input
+             */
+            readonly defect_rate: number;
+            /** Lot Count */
+            readonly lot_count: number;
+            /**
+             * Cumulative Pct
+             * @description percent of all bars listed up to here, with 2 decimals, half up
+             */
+            readonly cumulative_pct: number;
+            /** Rest Count */
+            readonly rest_count?: number | null;
+            /** Workcenter Group */
+            readonly workcenter_group?: string | null;
+            /** Workcenter */
+            readonly workcenter?: string | null;
+            /** Equipment Name */
+            readonly equipment_name?: string | null;
+            /** Equipment Id */
+            readonly equipment_id?: string | null;
+            /** Resource Family */
+            readonly resource_family?: string | null;
+            /** Part */
+            readonly part?: string | null;
+            /** Lot */
+            readonly lot?: string | null;
+            /** Root */
+            readonly root?: string | null;
+            /** Workflow */
+            readonly workflow?: string | null;
+            /** Package */
+            readonly package?: string | null;
+            /** Pj Type */
+            readonly pj_type?: string | null;
+            /** Loss Reason */
+            readonly loss_reason?: string | null;
+        };
+        /**
+         * ChosenFilters
+         * @description What the analysis was narrowed to; an empty list means all.
+         */
+        readonly ChosenFilters: {
+            /** Loss Reasons */
+            readonly loss_reasons: readonly string[];
+            /** Pj Types */
+            readonly pj_types: readonly string[];
+            /** Packages */
+            readonly packages: readonly string[];
         };
         /**
          * ContainerCounts
@@ -629,6 +818,77 @@ export interface components {
             readonly code: string;
             /** Message */
             readonly message: string;
+        };
+        /**
+         * ForwardAnalysis
+         * @description What happened downstream to the station's lots.
+         */
+        readonly ForwardAnalysis: {
+            /** Station */
+            readonly station: string;
+            readonly filters: components["schemas"]["ChosenFilters"];
+            /** Daily Trend */
+            readonly daily_trend: readonly components["schemas"]["TrendDay"][];
+            /** Available Loss Reasons */
+            readonly available_loss_reasons: readonly string[];
+            /** Detail Total Count */
+            readonly detail_total_count: number;
+            /** Lineage Complete */
+            readonly lineage_complete: boolean;
+            /** Domains Complete */
+            readonly domains_complete: {
+                readonly [key: string]: boolean;
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            readonly direction: "forward";
+            readonly kpi: components["schemas"]["ForwardKpi"];
+            readonly charts: components["schemas"]["ForwardCharts"];
+            /** Attribution */
+            readonly attribution: readonly components["schemas"]["ChartBar"][] | null;
+            /** Unclassified */
+            readonly unclassified: readonly components["schemas"]["ChartBar"][] | null;
+        };
+        /**
+         * ForwardCharts
+         * @description Charts by what lies downstream; null where a domain is not complete.
+         */
+        readonly ForwardCharts: {
+            /** By Downstream Station */
+            readonly by_downstream_station: readonly components["schemas"]["ChartBar"][] | null;
+            /** By Downstream Machine */
+            readonly by_downstream_machine: readonly components["schemas"]["ChartBar"][] | null;
+            /** By Downstream Loss Reason */
+            readonly by_downstream_loss_reason: readonly components["schemas"]["ChartBar"][] | null;
+            /** By Detection Machine */
+            readonly by_detection_machine: readonly components["schemas"]["ChartBar"][];
+        };
+        /**
+         * ForwardKpi
+         * @description What became of the detection lots, in figures; null where a domain is not complete.
+         *
+         *     `amplification` is the downstream reject rate over the detection defect rate; null when that is 0, too.
+         */
+        readonly ForwardKpi: {
+            /** Detection Lot Count */
+            readonly detection_lot_count: number;
+            /**
+             * Detection Defect Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly detection_defect_qty: number;
+            /** Tracked Lot Count */
+            readonly tracked_lot_count: number | null;
+            /** Downstream Stations Reached */
+            readonly downstream_stations_reached: number | null;
+            /** Downstream Total Reject */
+            readonly downstream_total_reject: number | null;
+            /** Downstream Pass Rate */
+            readonly downstream_pass_rate: number | null;
+            /** Amplification */
+            readonly amplification: number | null;
         };
         /**
          * Identity
@@ -962,6 +1222,29 @@ export interface components {
             readonly client_id: string | null;
         };
         /**
+         * TrendDay
+         * @description The lots of one day of track-in; `date` is null for lots without one.
+         */
+        readonly TrendDay: {
+            /** Date */
+            readonly date: string | null;
+            /**
+             * Input Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly input_qty: number;
+            /**
+             * Defect Qty
+             * @description pieces; whole numbers stand without a point
+             */
+            readonly defect_qty: number;
+            /**
+             * Defect Rate
+             * @description percent with 4 decimals, half up; 0 without input
+             */
+            readonly defect_rate: number;
+        };
+        /**
          * WholeResult
          * @description The whole result as one document.
          */
@@ -986,7 +1269,9 @@ export interface components {
         };
         /**
          * AggregationLine
-         * @description The analysis of a mid_section_defect trace (domain.md, 7).
+         * @description The analysis of a mid_section_defect trace: fields as in what `aggregate_job` answers.
+         *
+         *     A result of an older service may have others.
          */
         readonly AggregationLine: {
             /**

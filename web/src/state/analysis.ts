@@ -18,7 +18,7 @@ type Asked = NonNullable<Operation<'get', '/api/trace/job/{job_id}/detail'>['par
 
 export async function aggregate(jobId: string, filters: AnalysisFilters): Promise<Aggregation> {
   const answer = await call('post', '/api/trace/job/{job_id}/aggregate', { path: { job_id: jobId }, body: filters })
-  return answer.data as Aggregation & typeof answer.data
+  return answer.data
 }
 
 export function detail(jobId: string, filters: AnalysisFilters, asked: DetailQuery): Promise<DetailPage> {
