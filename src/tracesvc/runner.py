@@ -109,8 +109,8 @@ class _Run:
     async def domain(self, domain: str) -> None:
         """One domain, unit after unit.
 
-        Until the first unit of the first domain is out, no other domain begins: its statement took 70 ms among
-        four on two cores, alone it takes 35. Those of its own domain do run, or the second core would wait.
+        Until the first unit of the first domain is out, no other begins: its statement took 70 ms among
+        four on two cores, alone it takes 35. Its own domain's next units do begin, or a core would wait.
         """
         plan, sink = self._plan, self._sink
         if domain != plan.domains[0]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import pytest
@@ -21,6 +22,7 @@ from tracesvc.settings import load_settings
 from tracesvc.sources import SourceError, open_source
 from tracesvc.sources import duckdb as embedded
 from tracesvc.sources.duckdb import DuckDBSource
+from tracesvc.sources.statement import open_stream
 
 ROWS = 400_000
 ALL = "SELECT h.TRACKINQTY AS Q, h.CONTAINERID AS C FROM DWH.DW_MES_LOTWIPHISTORY h"
@@ -64,6 +66,23 @@ async def test_batches_are_bounded_complete_and_in_order(source: DuckDBSource) -
         last = values[-1]
         sizes.append(batch.num_rows)
     assert (sum(sizes), last, max(sizes)) == (ROWS, ROWS - 1, 5000)
+
+
+class Documented:
+    """A connection that has only what DuckDB documents."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.sql = con.sql
+
+
+@pytest.mark.parametrize("params", [{}, {"least": ROWS - 10}])
+def test_a_stream_is_the_same_by_the_documented_way(plant: Path, params: dict[str, object]) -> None:
+    sql = "SELECT * FROM DWH.DW_MES_LOTWIPHISTORY" + (" WHERE TRACKINQTY >= $least" if params else "")
+    with duckdb.connect(str(plant), read_only=True) as con:
+        ours = open_stream(con, sql, params).read_all()
+        documented = open_stream(cast("duckdb.DuckDBPyConnection", Documented(con)), sql, params).read_all()
+    assert ours.num_rows == (10 if params else ROWS)
+    assert ours == documented
 
 
 async def test_the_event_loop_runs_on_meanwhile(source: DuckDBSource) -> None:
