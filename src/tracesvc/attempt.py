@@ -160,6 +160,7 @@ def _plan(bench: Workbench, status: JobStatus, query: TraceQuery) -> Plan:
         domains_at_once=settings.trace_events_max_workers,
         units_at_once=settings.event_fetcher_max_workers,
         patience_seconds=settings.trace_source_patience_seconds,
+        careful=status.lost_attempts > 1,  # this one apart
     )
 
 

@@ -49,7 +49,9 @@ class Sink(UnitSink, Protocol):
 class Plan:
     """What to run: ids and domains, how wide, and the moment that open intervals are measured against.
 
-    A source that is away is waited for `patience_seconds`, then what is left counts as failed.
+    A source that is away is waited for `patience_seconds`, then what is left counts as failed. `careful`: a
+    worker was lost over this trace, so its next unit runs alone; then each attempt gains one at least, and
+    what lies before a unit that kills workers is kept.
     """
 
     container_ids: list[str]
@@ -59,6 +61,7 @@ class Plan:
     domains_at_once: int
     units_at_once: int
     patience_seconds: float
+    careful: bool = False
 
 
 def cut(count: int, start: int, size: int | None) -> list[slice]:
@@ -110,7 +113,7 @@ class _Run:
         """One domain, unit after unit.
 
         Until the first unit of the first domain is out, no other begins: its statement took 70 ms among
-        four on two cores, alone it takes 35. Its own domain's next units do begin, or a core would wait.
+        four on two cores, alone it takes 35. Its own domain's next units begin too, or a core would wait.
         """
         plan, sink = self._plan, self._sink
         if domain != plan.domains[0]:
@@ -123,7 +126,8 @@ class _Run:
             gate, fate = asyncio.Semaphore(plan.units_at_once), Fate(self._outage)
             while (todo or ahead) and not self._outage.given_up:
                 # One more than are fetched at once: while a unit is committed, the statements go on.
-                while todo and len(ahead) < (plan.units_at_once + 1):
+                alone = plan.careful and not self._first_records.is_set()
+                while todo and len(ahead) < (1 if alone else plan.units_at_once + 1):
                     unit = self._unit(domain, plan.container_ids[todo.popleft()], gate, size)
                     stack.push_async_callback(unit.close)
                     ahead.append(unit)

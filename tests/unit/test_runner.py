@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,23 @@ async def test_a_dead_source_fails_every_domain(
     sink = await traced(small_plant, source, catalogue, lambda _number, _ids: SourceError("gone"))
     assert {tally.status for tally in sink.tallies.values()} == {"failed"}
     assert sorted(sink.ended) == ["history", "materials"]
+
+
+async def test_after_a_worker_was_lost_a_unit_is_committed_before_another_begins(
+    small_plant: Plant, source: Source, catalogue: Catalogue
+) -> None:
+    """A unit that kills workers then takes nothing of those before it along."""
+    ids = list(small_plant.container_ids[:400])
+    committed: list[int] = []
+
+    def count(_number: int, _ids: list[str]) -> None:
+        committed.append(len(sink.committed))
+
+    limits = FetchLimits(1000, 5000, 0, 0, "Asia/Taipei")
+    fetcher = EventFetcher(FailingSource(source, count), catalogue, limits, LocalSlots(4), None)
+    sink = Kept(("history",), len(ids))
+    await run(replace(plan_of(ids, ("history",)), careful=True), fetcher, sink)
+    assert committed[:2] == [0, 1]
 
 
 @pytest.mark.parametrize("slots", [1, 4])
