@@ -152,9 +152,7 @@ class Settings(BaseSettings):
         256, description="MiB: memory limit of the embedded source's DuckDB"
     )
     trace_duckdb_threads: Count = Field(2, description="threads of the embedded source's DuckDB")
-    trace_encoder_threads: Count = Field(
-        1, description="threads of a worker that encode and compress records; more want more than two cores"
-    )
+    trace_encoder_threads: Count = Field(1, description="threads of a worker that encode what it reads")
     trace_redis_url: SecretStr = Field(
         SecretStr(""),
         description="redis://, rediss://, unix://, redis+sentinel://; empty: `tracesvc up` starts one",

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import redis.asyncio
 
-from tests.support import StackCache, wait_until
+from tests.support import wait_until
 from tracesvc.errors import SourceUnavailable
 from tracesvc.results.bell import Bell
 from tracesvc.results.keys import Keys
@@ -19,12 +19,6 @@ from tracesvc.telemetry import current_job
 
 LEASE_SECONDS = 1.0
 Make = Callable[..., SharedSlots]
-
-
-@pytest.fixture
-async def store(stack_cache: StackCache) -> AsyncIterator[redis.asyncio.Redis]:
-    async with redis.asyncio.Redis.from_url(stack_cache.valkey.url) as client:
-        yield client
 
 
 @pytest.fixture

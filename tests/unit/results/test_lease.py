@@ -9,16 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from tests.support import StackCache, wait_until
+from tests.support import wait_until
 from tracesvc.results.bell import Ring
 from tracesvc.results.keys import Keys
 from tracesvc.results.lease import Lease, keep_lease
-
-
-@pytest.fixture
-async def store(stack_cache: StackCache) -> AsyncIterator[redis.asyncio.Redis]:
-    async with redis.asyncio.Redis.from_url(stack_cache.valkey.url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from tests.support import StackCache
 from tracesvc.errors import LeaseLost
 from tracesvc.results.index import read_index
 from tracesvc.results.keys import JobKeys, Keys
@@ -20,12 +19,6 @@ from tracesvc.results.store import STAGE_BYTES, JobSink
 
 DOMAIN = "history"
 MANY_BYTES = STAGE_BYTES + STAGE_BYTES // 4
-
-
-@pytest.fixture
-async def store(stack_cache: StackCache) -> AsyncIterator[redis.asyncio.Redis]:
-    async with redis.asyncio.Redis.from_url(stack_cache.valkey.url) as client:
-        yield client
 
 
 @pytest.fixture
