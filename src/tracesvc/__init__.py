@@ -40,7 +40,7 @@ The package in the order of a request; a file is one noun:
     analyst          asks those processes
     sources/         where records are read: the protocol and its databases
     files/           records as CSV, NDJSON, Parquet, Arrow and Excel, written by a process of its own
-    lines            the protocol of the stream, line by line
+    lines            the protocol of the stream, line by line; line_bytes: a `records` line around its rows
     results/         what a job leaves in Redis: keys, frames, commit, stream, pages
     audit            one log line a trace: who, what, how much, how it ended
     errors, clock, telemetry, meters, spans   leaves: the error tree, times on the wire, logs, counters, spans

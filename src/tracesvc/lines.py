@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 PROTOCOL: Final = 1
-DATA_KEY: Final = b'"data":'
 
 JsonValue = str | int | float | bool | None
 DomainStatus = Literal["ok", "partial", "failed"]
@@ -192,14 +191,3 @@ class Rows:
 def encode(line: Line) -> bytes:
     """A line as JSON, its newline included."""
     return line.model_dump_json().encode() + b"\n"
-
-
-def records_line(domain: str, batch: int, offset: int, count: int, rows: bytes) -> bytes:
-    """A `records` line around `rows`, a JSON array of `count` objects; its newline included."""
-    head = f'{{"type":"records","domain":"{domain}","batch":{batch},"offset":{offset},"count":{count},"data":'
-    return b"".join((head.encode(), rows, b"}\n"))
-
-
-def rows_of(line: bytes) -> bytes:
-    """The JSON array of a `records` line that `records_line` wrote: cut out, not parsed."""
-    return line[line.index(DATA_KEY) + len(DATA_KEY) : line.rindex(b"}")]

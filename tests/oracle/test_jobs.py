@@ -16,7 +16,7 @@ from tests.grammar import StreamChecker, check_stream
 from tests.oracle_wire import OracleServer
 from tests.streams import body_of, path_of
 from tests.support import Plant, Stack, wait_until
-from tracesvc.lines import rows_of
+from tracesvc.line_bytes import rows_of
 
 DOMAINS: Final = ["history", "materials", "rejects"]
 SETTINGS: Final[dict[str, Any]] = {

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from tracesvc.line_bytes import records_line, rows_of
 from tracesvc.lines import (
     LINE,
     CompleteLine,
@@ -18,8 +19,6 @@ from tracesvc.lines import (
     ProgressLine,
     RecordsLine,
     encode,
-    records_line,
-    rows_of,
 )
 
 FIELDS = {

@@ -10,7 +10,7 @@ import orjson
 from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
 from arro3.io import read_json
 
-from tracesvc.lines import rows_of
+from tracesvc.line_bytes import rows_of
 
 Piece = RecordBatch | Table | bytes
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tracesvc.client.decoder import StreamBroken
 from tracesvc.errors import TraceIncomplete
+from tracesvc.line_bytes import rows_of
 from tracesvc.lines import (
     LINE,
     ColumnInfo,
@@ -24,7 +25,6 @@ from tracesvc.lines import (
     MetaLine,
     RecordsLine,
     WarningLine,
-    rows_of,
 )
 
 _HEAD: Final = re.compile(

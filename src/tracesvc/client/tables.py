@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from arro3.core import RecordBatch, Table
 
-from tracesvc.files.tables import FileColumn, arrow_schema, record_batch, record_lines
+from tracesvc.files.tables import FileColumn, arrow_schema, record_batch
 from tracesvc.lines import ColumnInfo
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class TableBuilder:
 
     def add(self, rows: bytes, columns: Sequence[ColumnInfo]) -> None:
         """One line's records, a JSON array."""
-        if lines := record_lines(rows):
-            self._batches.append(record_batch(lines, arrow_schema(FileColumn.of(columns))))
+        if rows != b"[]":
+            self._batches.append(record_batch(rows, arrow_schema(FileColumn.of(columns))))
 
     def table(self, columns: Sequence[ColumnInfo]) -> Table:
         """All of them; without any, an empty table of the same columns."""

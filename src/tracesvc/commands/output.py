@@ -70,7 +70,7 @@ class Output:
     def learn(self, catalogue: Mapping[str, Any]) -> None:
         """The declared types, from `GET /catalogue`: the stream does not tell the digits of numbers."""
         self._columns = {
-            name: [FileColumn.model_validate(column) for column in domain["columns"]]
+            name: [FileColumn.declared(column) for column in domain["columns"]]
             for name, domain in catalogue["domains"].items()
         }
 

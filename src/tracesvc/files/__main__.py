@@ -12,41 +12,44 @@ import sys
 import zipfile
 from typing import IO, Final
 
-from tracesvc.files.feed import UNREAD, Feed, FeedCut
+from tracesvc.files.feed import UNREAD, Feed, FeedCut, rows_in
 from tracesvc.files.formats import write_domain
-from tracesvc.files.order import FileOrder
-from tracesvc.files.workbook import TooManyRecords, write_workbook
+from tracesvc.files.order import FileOrder, TooManyRecords
+from tracesvc.files.side_by_side import Team, helpers_here
 
 REFUSED: Final = 2
 CUT: Final = 3
 _PACKED_ALREADY: Final = frozenset({"parquet", "arrow"})
 
 
-def write_file(feed: Feed, sink: IO[bytes]) -> None:
-    """Write what the feed orders. Raises `FeedCut`, `TooManyRecords`."""
+def write_file(feed: Feed, sink: IO[bytes], team: Team) -> None:
+    """Write what the feed orders. Raises `FeedCut`, `TooManyRecords`, `PieceNotMade`."""
     order = feed.order()
     if order.format == "xlsx":
-        write_workbook(sink, order, ((domain, feed.rows()) for domain in order.domains))
+        from tracesvc.files.workbook import write_workbook  # noqa: PLC0415 - 0.1 s that no other format needs
+
+        write_workbook(sink, order, ((domain, map(rows_in, feed.lines())) for domain in order.domains))
     elif order.zipped:
-        _write_zip(feed, order, sink)
+        _write_zip(feed, order, sink, team)
     else:
         for domain in order.domains:
-            write_domain(sink, order, domain, feed.rows())
+            write_domain(sink, order, domain, feed.lines(), team)
 
 
-def _write_zip(feed: Feed, order: FileOrder, sink: IO[bytes]) -> None:
+def _write_zip(feed: Feed, order: FileOrder, sink: IO[bytes], team: Team) -> None:
     """A member a domain, each written as its lines come; the sink need not seek."""
     method = zipfile.ZIP_STORED if order.format in _PACKED_ALREADY else zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(sink, "w", method, compresslevel=1) as archive:
         for domain in order.domains:
             with archive.open(order.member_name(domain), "w", force_zip64=True) as member:
-                write_domain(member, order, domain, feed.rows())
+                write_domain(member, order, domain, feed.lines(), team)
 
 
 def main() -> int:
     """Write one file; the exit code."""
     try:
-        write_file(Feed(sys.stdin.buffer), sys.stdout.buffer)
+        with Team(helpers_here()) as team:
+            write_file(Feed(sys.stdin.buffer), sys.stdout.buffer, team)
         sys.stdout.buffer.flush()
     except TooManyRecords as error:
         sys.stderr.write(f"{error} has more records than a sheet of Excel's has rows\n")

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import zstandard
 
 from tracesvc.files.order import FileOrder
-from tracesvc.lines import rows_of
+from tracesvc.line_bytes import rows_of
 
 LENGTH_BYTES: Final = 4
 UNREAD: Final = 4
@@ -31,6 +31,13 @@ def packed(payload: bytes) -> bytes:
     return len(payload).to_bytes(LENGTH_BYTES, "big")
 
 
+def rows_in(payload: bytes) -> bytes:
+    """The JSON array of a line that came down the pipe."""
+    if payload.startswith(_ZSTD_MAGIC):
+        payload = zstandard.ZstdDecompressor().decompress(payload)
+    return rows_of(payload)
+
+
 class Feed:
     """The reading end. Holds one line at a time."""
 
@@ -39,15 +46,12 @@ class Feed:
 
     def order(self) -> FileOrder:
         """The first line."""
-        return FileOrder.model_validate_json(self._source.readline())
+        return FileOrder.from_json(self._source.readline())
 
-    def rows(self) -> Iterator[bytes]:
-        """The JSON arrays of the next domain's lines. Raises `FeedCut`."""
+    def lines(self) -> Iterator[bytes]:
+        """The next domain's lines as they came. Raises `FeedCut`."""
         while (length := self._read(LENGTH_BYTES)) != END_OF_DOMAIN:
-            payload = self._read(int.from_bytes(length, "big"))
-            if payload.startswith(_ZSTD_MAGIC):
-                payload = zstandard.ZstdDecompressor().decompress(payload)
-            yield rows_of(payload)
+            yield self._read(int.from_bytes(length, "big"))
 
     def _read(self, count: int) -> bytes:
         data = self._source.read(count)

@@ -1,11 +1,15 @@
-"""What is to be written: one order a file, JSON on the way to the process that writes it."""
+"""What is to be written: one order a file, JSON on the way to the process that writes it.
+
+Plain dataclasses, as both ends are ours: pydantic would be most of that process's start.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+import orjson
 
 from tracesvc.files.tables import FileColumn
 
@@ -28,11 +32,12 @@ def file_part(name: str) -> str:
     return re.sub(r"[^\w-]", "_", name)[:64]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class TooManyRecords(Exception):
+    """A sheet takes no more rows."""
 
 
-class FileDomain(_Part):
+@dataclass(frozen=True, kw_only=True)
+class FileDomain:
     """One domain: its columns, and `facts` for the file's own metadata (texts by name).
 
     `older`: its rows were made by others and are parsed before they are written.
@@ -40,11 +45,12 @@ class FileDomain(_Part):
 
     name: str
     columns: list[FileColumn]
-    facts: dict[str, str] = {}
+    facts: dict[str, str] = field(default_factory=dict)
     older: bool = False
 
 
-class FileOrder(_Part):
+@dataclass(frozen=True, kw_only=True)
+class FileOrder:
     """One file of one or more domains, in the order in which their lines come.
 
     Several domains are members of a zip whose names begin with `stem`; in a workbook they are its sheets,
@@ -58,6 +64,20 @@ class FileOrder(_Part):
     escape_formulas: bool = True
     labelled: bool = False
     always_zip: bool = False
+
+    def to_json(self) -> bytes:
+        """On one line."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """What `to_json` wrote."""
+        told = orjson.loads(text)
+        domains = [
+            FileDomain(**domain | {"columns": [FileColumn(**column) for column in domain["columns"]]})
+            for domain in told["domains"]
+        ]
+        return cls(**told | {"domains": domains})
 
     @property
     def zipped(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
-from arro3.core import DataType, Field, RecordBatch, Schema
+from arro3.core import DataType, Field, RecordBatch, Schema, list_flatten
 from arro3.io import read_json
-from pydantic import BaseModel, ConfigDict
 
-from tracesvc.lines import ColumnInfo
+if TYPE_CHECKING:
+    from tracesvc.lines import ColumnInfo
 
 # Decimals are declared by the catalogue; a client that knows no digits reads numbers as doubles.
 _TYPES: Final = {
@@ -22,13 +23,11 @@ _TYPES: Final = {
     "timestamp": DataType.timestamp("us"),  # the finest that Parquet, pandas and DuckDB all read as such
 }
 _FIRST_KEY: Final = re.compile(rb'\[\{("[^"\\]+":)')
-MOST_ROWS: Final = 50_000
 
 
-class FileColumn(BaseModel):
+@dataclass(frozen=True)
+class FileColumn:
     """A column of a file; `precision` and `scale` are a number's digits, where they are declared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     type: str
@@ -36,9 +35,14 @@ class FileColumn(BaseModel):
     scale: int | None = None
 
     @classmethod
-    def of(cls, columns: Sequence[ColumnInfo]) -> list[FileColumn]:
+    def of(cls, columns: Sequence[ColumnInfo]) -> list[Self]:
         """The columns that a `domain_start` line declares."""
-        return [cls(name=column.name, type=column.type) for column in columns]
+        return [cls(column.name, column.type) for column in columns]
+
+    @classmethod
+    def declared(cls, column: Mapping[str, Any]) -> Self:
+        """One of `GET /catalogue`."""
+        return cls(column["name"], column["type"], column.get("precision"), column.get("scale"))
 
 
 def arrow_schema(columns: Sequence[FileColumn], metadata: dict[str, str] | None = None) -> Schema:
@@ -71,6 +75,13 @@ def plain_records(rows: bytes) -> bytes:
     return b"".join(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE) for record in orjson.loads(rows))
 
 
-def record_batch(lines: bytes, schema: Schema) -> RecordBatch:
-    """At most `MOST_ROWS` records, one a line and at least one, as one batch."""
-    return read_json(lines, schema, batch_size=MOST_ROWS).read_next_batch()
+def record_batch(rows: bytes, schema: Schema) -> RecordBatch:
+    """A JSON array of records as one batch; columns that a record lacks are null.
+
+    The reader takes one record a line; to cut the array into such would take half as long as to read it. So
+    it is read as one record with one list, whose items are the rows.
+    """
+    row = DataType.struct([schema.field(index) for index in range(len(schema))])
+    whole = Schema([Field("data", DataType.list(Field("item", row, nullable=True)), nullable=True)])
+    read = read_json(b'{"data":' + rows + b"}", whole, batch_size=1).read_next_batch()
+    return RecordBatch.from_struct_array(list_flatten(read.column(0))).with_schema(schema)

@@ -11,17 +11,13 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from tracesvc.files.order import XLSX_MOST_RECORDS, FileDomain, FileOrder
+from tracesvc.files.order import XLSX_MOST_RECORDS, FileDomain, FileOrder, TooManyRecords
 from tracesvc.files.tables import FileColumn
 
 DATE_FORMAT: Final = "yyyy-mm-dd hh:mm:ss"
 FIRST_YEAR: Final = 1900  # Excel knows no time before it; such stay text
 SHEET_NAME_CHARACTERS: Final = 31
 WIDTHS: Final = {"timestamp": 19, "string": 18, "number": 11, "integer": 9, "boolean": 8}
-
-
-class TooManyRecords(Exception):
-    """A sheet takes no more rows."""
 
 
 def write_workbook(

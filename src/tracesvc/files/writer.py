@@ -13,6 +13,7 @@ from tracesvc.files.feed import END_OF_DOMAIN, UNREAD, packed
 from tracesvc.files.order import FileOrder
 
 PART_BYTES: Final = 128 * 1024
+PATIENCE_SECONDS: Final = 5
 _NOTE_BYTES: Final = 2000
 _KEPT_MEMORY: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
@@ -53,8 +54,13 @@ class FileWriter:
             start_new_session=True,  # Ctrl-C is for whoever reads our own output
         )
         writer = cls(process)
-        await writer._write(order.model_dump_json().encode() + b"\n")
+        await writer._write(order.to_json() + b"\n")
         return writer
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     async def send(self, line: bytes) -> None:
         """One `records` line, plain or as its zstd frame. Raises `FileNotWritten`."""
@@ -83,8 +89,13 @@ class FileWriter:
     async def kill(self) -> None:
         """Whatever it was doing, it ends; nothing happens when it has."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+            self._process.terminate()  # it takes its helpers along
+        try:
+            await asyncio.wait_for(self._process.wait(), PATIENCE_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
 
     async def _write(self, *pieces: bytes) -> None:
         assert self._process.stdin is not None

@@ -9,7 +9,8 @@ from typing import Final
 from tracesvc.catalogue import Catalogue
 from tracesvc.encoders import in_encoder
 from tracesvc.errors import SourceTimeout, SourceUnavailable, TraceError
-from tracesvc.lines import Fault, records_line
+from tracesvc.line_bytes import records_line
+from tracesvc.lines import Fault
 from tracesvc.results.codec import pack
 from tracesvc.results.pieces import Piece, Records
 from tracesvc.results.reader import start_line

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from tracesvc.lines import DATA_KEY, AggregationLine, DomainEndLine, DomainStartLine, ErrorLine, rows_of
+from tracesvc.line_bytes import DATA_KEY, rows_of
+from tracesvc.lines import AggregationLine, DomainEndLine, DomainStartLine, ErrorLine
 from tracesvc.results.pieces import LineInflater, LinePart, Pieces, Records
 
 PARTIAL = "EVENTS_PARTIAL_FAILURE"

@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 
 from tracesvc.catalogue import Catalogue
 from tracesvc.errors import ChunkMissing
-from tracesvc.lines import AggregationLine, ContainerCounts, DomainEndLine, MetaLine, records_line
+from tracesvc.line_bytes import records_line
+from tracesvc.lines import AggregationLine, ContainerCounts, DomainEndLine, MetaLine
 from tracesvc.results.cursor import Cursor
 from tracesvc.results.keys import JobKeys
 from tracesvc.results.legacy import scan

@@ -11,7 +11,7 @@ import orjson
 from redis.asyncio import Redis
 
 from tracesvc.errors import ChunkMissing
-from tracesvc.lines import rows_of
+from tracesvc.line_bytes import rows_of
 from tracesvc.results.codec import inflate
 from tracesvc.results.index import ChunkEntry, find_chunks
 from tracesvc.results.keys import JobKeys

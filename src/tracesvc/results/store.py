@@ -16,7 +16,8 @@ from redis.exceptions import OutOfMemoryError
 from tracesvc import clock, meters
 from tracesvc.encoders import in_encoder
 from tracesvc.errors import LeaseLost, ResultTooLarge, StoreFull
-from tracesvc.lines import Fault, JobState, records_line
+from tracesvc.line_bytes import records_line
+from tracesvc.lines import Fault, JobState
 from tracesvc.results.codec import Frame, pack
 from tracesvc.results.index import ChunkEntry, read_index
 from tracesvc.results.keys import JobKeys
