@@ -24,7 +24,9 @@ class TableBuilder:
     def add(self, rows: bytes, columns: Sequence[ColumnInfo]) -> None:
         """One line's records, a JSON array."""
         if rows != b"[]":
-            self._batches.append(record_batch(rows, arrow_schema(FileColumn.of(columns))))
+            self._batches.append(
+                record_batch(b'{"data":' + rows + b"}", arrow_schema(FileColumn.of(columns)))
+            )
 
     def table(self, columns: Sequence[ColumnInfo]) -> Table:
         """All of them; without any, an empty table of the same columns."""

@@ -31,11 +31,14 @@ def packed(payload: bytes) -> bytes:
     return len(payload).to_bytes(LENGTH_BYTES, "big")
 
 
+def unpacked(payload: bytes) -> bytes:
+    """A line that came down the pipe, plain."""
+    return zstandard.ZstdDecompressor().decompress(payload) if payload.startswith(_ZSTD_MAGIC) else payload
+
+
 def rows_in(payload: bytes) -> bytes:
-    """The JSON array of a line that came down the pipe."""
-    if payload.startswith(_ZSTD_MAGIC):
-        payload = zstandard.ZstdDecompressor().decompress(payload)
-    return rows_of(payload)
+    """Its JSON array of records."""
+    return rows_of(unpacked(payload))
 
 
 class Feed:

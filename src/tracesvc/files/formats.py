@@ -12,7 +12,7 @@ from arro3 import compute
 from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
 from arro3.io import read_ipc_stream, write_csv, write_ipc, write_ipc_stream, write_parquet
 
-from tracesvc.files.feed import rows_in
+from tracesvc.files.feed import rows_in, unpacked
 from tracesvc.files.order import FileDomain, FileFormat, FileOrder
 from tracesvc.files.side_by_side import Make, Team
 from tracesvc.files.tables import arrow_schema, plain_records, record_batch, record_lines
@@ -21,6 +21,9 @@ BOM: Final = b"\xef\xbb\xbf"
 TIME: Final = "%Y-%m-%d %H:%M:%S"  # spreadsheets take the form with a T for text
 ROW_GROUP_ROWS: Final = 65_536
 """A row group is held until it is full."""
+
+WRITE_BATCH_ROWS: Final = 8192
+"""Rows that the Parquet writer encodes at once; its default of 1,024 takes 7 % longer."""
 
 # What makes a spreadsheet take text for a formula (OWASP, CSV Injection), the wide forms included. It can
 # only stand at a value's beginning: inside a JSON string the quote before it would be escaped.
@@ -31,7 +34,6 @@ _FRACTIONS: Final[tuple[Callable[[DataType], object], ...]] = (DataType.is_decim
 
 Lines = Iterable[bytes]
 Pieces = Iterable[bytes]
-NO_ROWS: Final = b"[]"
 
 
 def write_domain(sink: IO[bytes], order: FileOrder, domain: FileDomain, lines: Lines, team: Team) -> None:
@@ -60,13 +62,12 @@ def _csv_maker(order: FileOrder, domain: FileDomain) -> Make:
     schema = arrow_schema(domain.columns)
 
     def make(line: bytes) -> bytes:
-        rows = rows_in(line)
+        line = unpacked(line)
         if order.escape_formulas:
-            rows = _FORMULA.sub(b'":"\'', rows)
+            line = _FORMULA.sub(b'":"\'', line)
         piece = BytesIO()
-        if rows != NO_ROWS:
-            batch = _with_short_numbers(record_batch(rows, schema))
-            write_csv(batch, piece, header=False, timestamp_format=TIME)
+        batch = _with_short_numbers(record_batch(line, schema))
+        write_csv(batch, piece, header=False, timestamp_format=TIME)
         return piece.getvalue()
 
     return make
@@ -84,16 +85,15 @@ def _batch_maker(_order: FileOrder, domain: FileDomain) -> Make:
     schema = arrow_schema(domain.columns)
 
     def make(line: bytes) -> bytes:
-        rows, piece = rows_in(line), BytesIO()
-        if rows != NO_ROWS:
-            write_ipc_stream(record_batch(rows, schema), piece, compression=None)
+        piece = BytesIO()
+        write_ipc_stream(record_batch(unpacked(line), schema), piece, compression=None)
         return piece.getvalue()
 
     return make
 
 
 def _batches(pieces: Pieces, schema: Schema) -> Iterator[RecordBatch]:
-    for piece in filter(None, pieces):
+    for piece in pieces:
         yield read_ipc_stream(BytesIO(piece)).read_next_batch().with_schema(schema)
 
 
@@ -105,6 +105,7 @@ def _write_parquet(sink: IO[bytes], _order: FileOrder, domain: FileDomain, piece
         compression="zstd(1)",  # 1.1 M rows of 16 columns: 7.7 MB in 1.2 s; snappy 1.0 s for a fifth more
         key_value_metadata=domain.facts,
         max_row_group_size=ROW_GROUP_ROWS,
+        write_batch_size=WRITE_BATCH_ROWS,
     )
 
 

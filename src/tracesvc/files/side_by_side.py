@@ -5,20 +5,26 @@ Threads would not do: the encoders hold the interpreter's lock.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, count, cycle, islice
+from tempfile import TemporaryFile
 from types import FrameType
-from typing import BinaryIO, Final, Never, Self
+from typing import Final, Never, Self
 
 from tracesvc.files.feed import LENGTH_BYTES, packed
 
 MOST_HELPERS: Final = 2
 """Whoever puts the pieces together keeps a third core busy."""
+LINES_A_HELPER: Final = 2
+"""One in work, one that waits for it: neither side stands idle while the other is at it."""
 TERMINATED: Final = 128 + signal.SIGTERM
+_PLACE_BYTES: Final = 1 << 32  # more than a length can say; the file is sparse
+_PIPE_BYTES: Final = 1 << 20
 _MADE: Final = b"+"
 _FAILED: Final = b"-"
 
@@ -50,7 +56,7 @@ class Team:
         self._dismiss()
 
     def pieces(self, make: Make, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """`make` of each line. Each helper has one line at a time, so that so many are held at most.
+        """`make` of each line. Each helper has `LINES_A_HELPER` at most, as lines or as pieces.
 
         Raises `PieceNotMade`.
         """
@@ -61,14 +67,12 @@ class Team:
             return
         while len(self._helpers) < self._size:
             self._helpers.append(_Helper(make, self._helpers))
-        idle, busy = deque(self._helpers), deque[_Helper]()
+        turns, busy = cycle(self._helpers), deque[_Helper]()
         for line in chain(ahead, source):
-            piece = None
-            if not idle:
-                idle.append(busy.popleft())
-                piece = idle[0].take()
-            idle[0].give(line)
-            busy.append(idle.popleft())
+            piece = busy.popleft().take() if len(busy) == self._size * LINES_A_HELPER else None
+            helper = next(turns)
+            helper.give(line)
+            busy.append(helper)
             if piece is not None:
                 yield piece
         while busy:
@@ -86,22 +90,29 @@ class Team:
 
 
 class _Helper:
-    """A forked process that makes pieces until its pipe ends."""
+    """A forked process that makes pieces until its pipe ends.
+
+    Pieces lie in a file in memory, of which the pipe tells the lengths: a helper never waits for a reader,
+    and whoever gives it a line waits for its work at most.
+    """
 
     def __init__(self, make: Make, others: Iterable[_Helper]) -> None:
         its_lines, lines = os.pipe()
-        pieces, its_pieces = os.pipe()
+        lengths, its_lengths = os.pipe()
+        self._kept = _memory_file()
+        self._taken = 0
         self._pid = os.fork()
         if not self._pid:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            near = [lines, pieces, *chain.from_iterable(other.near() for other in others)]
+            near = [lines, lengths, *chain.from_iterable(other.near() for other in others)]
             for descriptor in near:  # else a pipe would not end while any helper lives
                 os.close(descriptor)
-            _help(make, its_lines, its_pieces)
+            _help(make, its_lines, its_lengths, self._kept)
         os.close(its_lines)
-        os.close(its_pieces)
+        os.close(its_lengths)
+        _widen(lines)
         self._lines = os.fdopen(lines, "wb")
-        self._pieces = os.fdopen(pieces, "rb")
+        self._lengths = os.fdopen(lengths, "rb")
 
     def give(self, line: bytes) -> None:
         try:
@@ -112,16 +123,18 @@ class _Helper:
             raise PieceNotMade(_ENDED) from None
 
     def take(self) -> bytes:
-        verdict = self._pieces.read(1)
-        piece = _read(self._pieces)
-        if not verdict or piece is None:
+        told = self._lengths.read(1 + LENGTH_BYTES)
+        if len(told) != 1 + LENGTH_BYTES:
             raise PieceNotMade(_ENDED)
-        if verdict == _FAILED:
+        piece = os.pread(self._kept, int.from_bytes(told[1:], "big"), _place(self._taken))
+        self._taken += 1
+        if told[:1] == _FAILED:
             raise PieceNotMade(piece.decode(errors="replace"))
         return piece
 
     def dismiss(self) -> None:
-        self._pieces.close()
+        os.close(self._kept)
+        self._lengths.close()
         with suppress(BrokenPipeError):
             self._lines.close()
         os.waitpid(self._pid, 0)
@@ -132,31 +145,54 @@ class _Helper:
             os.waitpid(self._pid, 0)
 
     def near(self) -> tuple[int, int]:
-        return self._lines.fileno(), self._pieces.fileno()
+        return self._lines.fileno(), self._lengths.fileno()
 
 
 _ENDED: Final = "a process that helps to write the file ended"
 
 
-def _help(make: Make, lines: int, pieces: int) -> Never:
+def _help(make: Make, lines: int, lengths: int, kept: int) -> Never:
     """A helper's life. Nothing of the process it comes from is flushed or closed at its end."""
     try:
-        with open(lines, "rb") as source, open(pieces, "wb") as sink:
-            while (line := _read(source)) is not None:
+        with open(lines, "rb") as source, open(lengths, "wb", buffering=0) as sink:
+            for number in count():
+                length = source.read(LENGTH_BYTES)
+                line = source.read(int.from_bytes(length, "big"))
+                if not length:
+                    break
                 try:
                     verdict, piece = _MADE, make(line)
                 except Exception as error:  # noqa: BLE001 - told to whoever waits
                     verdict, piece = _FAILED, (str(error).strip() or repr(error)).encode()
+                _keep(kept, piece, _place(number))
                 sink.write(verdict + packed(piece))
-                sink.write(piece)
-                sink.flush()
     except BaseException:  # noqa: BLE001 - whoever waits for pieces has gone
         os._exit(1)
     os._exit(0)
 
 
-def _read(source: BinaryIO) -> bytes | None:
-    """A length and so many bytes; None at the end."""
-    length = source.read(LENGTH_BYTES)
-    data = source.read(int.from_bytes(length, "big"))
-    return data if len(length) == LENGTH_BYTES and len(data) == int.from_bytes(length, "big") else None
+def _place(number: int) -> int:
+    """Where a helper's nth piece begins: a piece's place is free again when it was taken."""
+    return number % LINES_A_HELPER * _PLACE_BYTES
+
+
+def _keep(kept: int, piece: bytes, place: int) -> None:
+    rest = memoryview(piece)
+    while rest:
+        written = os.pwrite(kept, rest, place)
+        rest, place = rest[written:], place + written
+
+
+def _memory_file() -> int:
+    """A file without a name, in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("pieces")
+    with TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe take a whole line, where the system lets us (Linux; the default is 64 KiB)."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
