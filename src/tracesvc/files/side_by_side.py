@@ -20,8 +20,8 @@ from tracesvc.files.feed import LENGTH_BYTES, packed
 
 MOST_HELPERS: Final = 2
 """Whoever puts the pieces together keeps a third core busy."""
-LINES_A_HELPER: Final = 2
-"""One in work, one that waits for it: neither side stands idle while the other is at it."""
+LINES_A_HELPER: Final = 8
+"""Enough to go on while a row group is closed. 1.2 M records to Parquet: 1.48 s with 2, 1.40 with 4, 1.32 with 8."""
 TERMINATED: Final = 128 + signal.SIGTERM
 _PLACE_BYTES: Final = 1 << 32  # more than a length can say; the file is sparse
 _PIPE_BYTES: Final = 1 << 20
