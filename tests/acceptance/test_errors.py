@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
@@ -340,9 +342,20 @@ async def test_a_source_that_is_gone_is_unavailable(
 
 
 @pytest.fixture(scope="module")
-def hurried(stacks: Callable[..., Stack], small_plant: Plant) -> Stack:
-    """Statements may take one millisecond: none ends in time."""
-    return stacks(small_plant, workers=1, db_slow_call_timeout_ms=1)
+def hurried(
+    stacks: Callable[..., Stack], small_plant: Plant, tmp_path_factory: pytest.TempPathFactory
+) -> Stack:
+    """Statements may take 10 ms, and whatever reads this plant's history first counts for longer."""
+    path = tmp_path_factory.mktemp("slow") / "plant.duckdb"
+    shutil.copy(small_plant.path, path)
+    with duckdb.connect(str(path)) as plant:
+        plant.execute("USE DWH")
+        plant.execute("ALTER TABLE DW_MES_LOTWIPHISTORY RENAME TO KEPT")
+        plant.execute(
+            "CREATE VIEW DW_MES_LOTWIPHISTORY AS SELECT * FROM DWH.KEPT"
+            " WHERE (SELECT sum(hash(i)) FROM range(1_000_000_000) counted(i)) > 0"
+        )
+    return stacks(Plant(path, small_plant.container_ids), workers=1, db_slow_call_timeout_ms=10)
 
 
 async def test_a_source_that_is_too_slow_is_a_timeout(hurried: Stack) -> None:
