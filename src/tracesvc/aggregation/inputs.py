@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import orjson
 from arro3.core import Array, DataType, Field, RecordBatch, Schema, Table
-from arro3.io import read_json
 
-from tracesvc.line_bytes import rows_of
+from tracesvc.files.tables import record_batch
+from tracesvc.line_bytes import DATA_KEY, rows_of
 
 Piece = RecordBatch | Table | bytes
 
@@ -70,17 +69,14 @@ def record_table(domain: str, piece: Piece) -> Table:
     if len(array) <= len(b"[]"):
         return Table.from_pydict({name: Array([], type=_TEXT) for name in names})
     try:
-        return _parsed(array, names)
+        return _parsed(piece if array is not piece else b"{" + DATA_KEY + array + b"}", names)
     except Exception:  # noqa: BLE001 - the parser has no error of its own: a quantity that is none
         return _read(array, names)
 
 
-def _parsed(array: bytes, names: Iterable[str]) -> Table:
-    """By the columnar parser: 600,000 rows in 0.4 s. It wants a row a line: see `results.rows`."""
-    first = array[2 : array.index(b":") + 1]
-    lines = array[1:-1].replace(b"},{" + first, b"}\n{" + first)
+def _parsed(line: bytes, names: Iterable[str]) -> Table:
     fields = [Field(name, _NUMBER if name in _NUMBERS else _TEXT, nullable=True) for name in names]
-    return read_json(io.BytesIO(lines), Schema(fields)).read_all()
+    return Table.from_batches([record_batch(line, Schema(fields))])
 
 
 def _read(array: bytes, names: Iterable[str]) -> Table:

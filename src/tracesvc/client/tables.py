@@ -21,12 +21,9 @@ class TableBuilder:
     def __init__(self) -> None:
         self._batches: list[RecordBatch] = []
 
-    def add(self, rows: bytes, columns: Sequence[ColumnInfo]) -> None:
-        """One line's records, a JSON array."""
-        if rows != b"[]":
-            self._batches.append(
-                record_batch(b'{"data":' + rows + b"}", arrow_schema(FileColumn.of(columns)))
-            )
+    def add(self, line: bytes, columns: Sequence[ColumnInfo]) -> None:
+        """One `records` line."""
+        self._batches.append(record_batch(line, arrow_schema(FileColumn.of(columns))))
 
     def table(self, columns: Sequence[ColumnInfo]) -> Table:
         """All of them; without any, an empty table of the same columns."""

@@ -110,7 +110,7 @@ class Trace:
         async with aclosing(self.raw([domain])) as raw:
             async for line in raw:
                 if isinstance(line, RawRecords) and line.domain == domain:
-                    builder.add(line.rows, self._ledger.domains[domain].columns)
+                    builder.add(line.line, self._ledger.domains[domain].columns)
         self.check([domain])
         return builder.table(self._ledger.domains[domain].columns)
 

@@ -3,7 +3,7 @@
     tables      the catalogue's types as Arrow's, rows of a `records` line as an Arrow batch
     order       what is to be written, as a person reads it and as a process is told
     formats     two parts a format: a piece of each line, and the pieces put together
-    side_by_side  the forked processes that make the pieces
+    side_by_side   the forked processes that make the pieces
     workbook    the Excel one
     feed        the lines of one domain after the other, as they come down a pipe
     __main__    the process that writes a file: `python -m tracesvc.files`, lines in, file out

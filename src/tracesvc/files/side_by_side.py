@@ -5,9 +5,9 @@ Threads would not do: the encoders hold the interpreter's lock.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +17,9 @@ from types import FrameType
 from typing import Final, Never, Self
 
 from tracesvc.files.feed import LENGTH_BYTES, packed
+
+if sys.platform == "linux":
+    import fcntl
 
 MOST_HELPERS: Final = 2
 """Whoever puts the pieces together keeps a third core busy."""
@@ -62,7 +65,7 @@ class Team:
         """
         source = iter(lines)
         ahead = list(islice(source, 2))
-        if not self._size or len(ahead) == 1:
+        if not self._size or not ahead[1:]:
             yield from map(make, chain(ahead, source))
             return
         while len(self._helpers) < self._size:
@@ -103,11 +106,8 @@ class _Helper:
         self._taken = 0
         self._pid = os.fork()
         if not self._pid:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             near = [lines, lengths, *chain.from_iterable(other.near() for other in others)]
-            for descriptor in near:  # else a pipe would not end while any helper lives
-                os.close(descriptor)
-            _help(make, its_lines, its_lengths, self._kept)
+            _help(make, its_lines, its_lengths, self._kept, near)
         os.close(its_lines)
         os.close(its_lengths)
         _widen(lines)
@@ -151,9 +151,12 @@ class _Helper:
 _ENDED: Final = "a process that helps to write the file ended"
 
 
-def _help(make: Make, lines: int, lengths: int, kept: int) -> Never:
+def _help(make: Make, lines: int, lengths: int, kept: int, near: Iterable[int]) -> Never:
     """A helper's life. Nothing of the process it comes from is flushed or closed at its end."""
     try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for descriptor in near:  # else a pipe would not end while any helper lives
+            os.close(descriptor)
         with open(lines, "rb") as source, open(lengths, "wb", buffering=0) as sink:
             for number in count():
                 length = source.read(LENGTH_BYTES)
@@ -192,7 +195,7 @@ def _memory_file() -> int:
 
 
 def _widen(pipe: int) -> None:
-    """Let a pipe take a whole line, where the system lets us (Linux; the default is 64 KiB)."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
+    """Let a pipe take a whole line, where the system lets us; the default is 64 KiB."""
+    if sys.platform == "linux":
         with suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

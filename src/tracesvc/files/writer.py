@@ -57,11 +57,6 @@ class FileWriter:
         await writer._write(order.to_json() + b"\n")
         return writer
 
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
-
     async def send(self, line: bytes) -> None:
         """One `records` line, plain or as its zstd frame. Raises `FileNotWritten`."""
         await self._write(packed(line), line)

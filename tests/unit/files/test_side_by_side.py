@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import subprocess
 import sys
 from collections.abc import Iterable
 
 import orjson
+import polars as pl
 import psutil
 import pytest
 
@@ -33,11 +35,53 @@ def line(number: int) -> bytes:
     return records_line("d", number, number, 1, b'[{"N":%d}]' % number)
 
 
+def numbers(data: bytes, file_format: str) -> list[int]:
+    """The column N, read by polars."""
+    source = io.BytesIO(data)
+    match file_format:
+        case "ndjson":
+            return [orjson.loads(row)["N"] for row in data.splitlines()]
+        case "csv":
+            return pl.read_csv(source, schema={"N": pl.Int64})["N"].to_list()
+        case "parquet":
+            return pl.read_parquet(source)["N"].to_list()
+        case _:
+            return pl.read_ipc(source)["N"].to_list()
+
+
+def helpers() -> list[psutil.Process]:
+    """Those of the only writer that runs."""
+    writers = [child for child in psutil.Process().children() if "tracesvc.files" in child.cmdline()]
+    return [helper for writer in writers for helper in writer.children()]
+
+
 async def send(writer: FileWriter, lines: Iterable[bytes]) -> None:
     for payload in lines:
         await writer.send(payload)
     await writer.end_domain()
     writer.finish()
+
+
+@pytest.mark.parametrize("file_format", ["ndjson", "csv", "parquet", "arrow"])
+@pytest.mark.parametrize("count", [0, 1, 2, LINES])
+async def test_lines_without_records_add_nothing(file_format: str, count: int) -> None:
+    """Neither alone, which is written without helpers, nor between others."""
+    writer = await FileWriter.start(order(file_format))
+    empty = records_line("d", 0, 0, 0, b"[]")
+    lines = [empty, *map(line, range(count)), empty]
+    sending = asyncio.create_task(send(writer, lines))
+    data = b"".join([part async for part in writer.parts()])
+    await sending
+    await writer.wait()
+    assert numbers(data, file_format) == list(range(count))
+
+
+async def test_a_domain_without_lines_is_an_empty_table() -> None:
+    writer = await FileWriter.start(order("parquet"))
+    await send(writer, [])
+    data = b"".join([part async for part in writer.parts()])
+    await writer.wait()
+    assert numbers(data, "parquet") == []
 
 
 async def test_pieces_keep_the_order_of_the_lines() -> None:
@@ -64,16 +108,10 @@ async def test_a_writer_that_is_killed_leaves_no_helper() -> None:
     writer = await FileWriter.start(order("csv"))
     for payload in map(line, range(4)):
         await writer.send(payload)
-    helpers: list[psutil.Process] = []
-
-    def forked() -> bool:
-        mine = psutil.Process().children()
-        helpers[:] = [child for one in mine if one.pid == writer.pid for child in one.children()]
-        return len(helpers) == helpers_here()
-
-    await wait_until(forked)
+    await wait_until(lambda: len(helpers()) == helpers_here())
+    left = helpers()
     await writer.kill()
-    await wait_until(lambda: not any(helper.is_running() for helper in helpers))
+    await wait_until(lambda: not any(helper.is_running() for helper in left))
 
 
 @needs_helpers
@@ -81,9 +119,8 @@ async def test_a_helper_that_dies_is_told() -> None:
     writer = await FileWriter.start(order("csv"))
     for payload in map(line, range(4)):
         await writer.send(payload)
-    process = psutil.Process(writer.pid)
-    await wait_until(lambda: len(process.children()) == helpers_here())
-    for helper in process.children():
+    await wait_until(lambda: len(helpers()) == helpers_here())
+    for helper in helpers():
         helper.kill()
     await asyncio.gather(send(writer, map(line, range(4, LINES))), return_exceptions=True)
     _ = [part async for part in writer.parts()]
