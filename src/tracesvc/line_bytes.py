@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 DATA_KEY: Final = b'"data":'
+_COUNT: Final = re.compile(rb'"count":(\d+),"data":')
 
 
 def records_line(domain: str, batch: int, offset: int, count: int, rows: bytes) -> bytes:
@@ -16,3 +18,11 @@ def records_line(domain: str, batch: int, offset: int, count: int, rows: bytes) 
 def rows_of(line: bytes) -> bytes:
     """The JSON array of a `records` line that `records_line` wrote: cut out, not parsed."""
     return line[line.index(DATA_KEY) + len(DATA_KEY) : line.rindex(b"}")]
+
+
+def count_of(line: bytes) -> int:
+    """How many records a line says it has, of those that `records_line` wrote."""
+    found = _COUNT.search(line)
+    if found is None:
+        raise ValueError(f"not a records line: {line[:80]!r}")
+    return int(found[1])

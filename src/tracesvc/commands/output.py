@@ -88,7 +88,7 @@ class Output:
                     await self._begin([line.domain])
             case RawRecords():
                 assert self._writer is not None
-                await self._writer.send(line.line)
+                await self._writer.send(line.line, line.count)
             case DomainEndLine():
                 assert self._writer is not None
                 await self._writer.end_domain()

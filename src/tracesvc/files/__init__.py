@@ -4,6 +4,7 @@
     order       what is to be written, as a person reads it and as a process is told
     formats     two parts a format: a piece of each line, and the pieces put together
     side_by_side   the forked processes that make the pieces
+    row_groups  Parquet's: files of one row group put together
     workbook    the Excel one
     feed        the lines of one domain after the other, as they come down a pipe
     __main__    the process that writes a file: `python -m tracesvc.files`, lines in, file out

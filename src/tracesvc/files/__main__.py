@@ -10,6 +10,7 @@ import errno
 import os
 import sys
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Final
 
 from tracesvc.files.feed import UNREAD, Feed, FeedCut, rows_in
@@ -28,12 +29,16 @@ def write_file(feed: Feed, sink: IO[bytes], team: Team) -> None:
     if order.format == "xlsx":
         from tracesvc.files.workbook import write_workbook  # noqa: PLC0415 - 0.1 s that no other format needs
 
-        write_workbook(sink, order, ((domain, map(rows_in, feed.lines())) for domain in order.domains))
+        write_workbook(sink, order, ((domain, _rows(feed)) for domain in order.domains))
     elif order.zipped:
         _write_zip(feed, order, sink, team)
     else:
         for domain in order.domains:
             write_domain(sink, order, domain, feed.lines(), team)
+
+
+def _rows(feed: Feed) -> Iterator[bytes]:
+    return (rows_in(line.payload) for line in feed.lines())
 
 
 def _write_zip(feed: Feed, order: FileOrder, sink: IO[bytes], team: Team) -> None:

@@ -1,39 +1,47 @@
 """What comes down the pipe to the process that writes: an order, then the domains' lines.
 
-The order is a line of JSON. Each line of a domain follows as a length (4 bytes, big-endian) and so many
-bytes: a `records` line, plain or as its zstd frame. Length 0 ends a domain. A pipe that closes earlier is
-a cut.
+The order is a line of JSON. Each line of a domain follows as a head and so many bytes as it says: a
+`records` line, plain or as its zstd frame. A head is two numbers of 4 bytes, big-endian: the length, and
+how many records the line has. Length 0 ends a domain. A pipe that closes earlier is a cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from struct import Struct
+from typing import BinaryIO, Final, NamedTuple
 
 import zstandard
 
 from tracesvc.files.order import FileOrder
 from tracesvc.line_bytes import rows_of
 
-LENGTH_BYTES: Final = 4
 UNREAD: Final = 4
 """The exit code when whoever read the file has left."""
-END_OF_DOMAIN: Final = bytes(LENGTH_BYTES)
+_HEAD: Final = Struct(">II")
+END_OF_DOMAIN: Final = _HEAD.pack(0, 0)
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_INFLATER: Final = zstandard.ZstdDecompressor()  # a process that writes has one thread
 
 
 class FeedCut(Exception):
     """The lines ended before the last domain did; what is written is not the whole."""
 
 
-def packed(payload: bytes) -> bytes:
-    """The length that goes before a line."""
-    return len(payload).to_bytes(LENGTH_BYTES, "big")
+class FedLine(NamedTuple):
+    """A `records` line as it came, and how many records it has."""
+
+    payload: bytes
+    records: int
+
+    def head(self) -> bytes:
+        """What goes before it."""
+        return _HEAD.pack(len(self.payload), self.records)
 
 
 def unpacked(payload: bytes) -> bytes:
     """A line that came down the pipe, plain."""
-    return zstandard.ZstdDecompressor().decompress(payload) if payload.startswith(_ZSTD_MAGIC) else payload
+    return _INFLATER.decompress(payload) if payload.startswith(_ZSTD_MAGIC) else payload
 
 
 def rows_in(payload: bytes) -> bytes:
@@ -51,10 +59,11 @@ class Feed:
         """The first line."""
         return FileOrder.from_json(self._source.readline())
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[FedLine]:
         """The next domain's lines as they came. Raises `FeedCut`."""
-        while (length := self._read(LENGTH_BYTES)) != END_OF_DOMAIN:
-            yield self._read(int.from_bytes(length, "big"))
+        while (head := self._read(_HEAD.size)) != END_OF_DOMAIN:
+            length, records = _HEAD.unpack(head)
+            yield FedLine(self._read(length), records)
 
     def _read(self, count: int) -> bytes:
         data = self._source.read(count)

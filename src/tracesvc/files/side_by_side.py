@@ -1,5 +1,7 @@
 """Lines turned into pieces of a file by forked processes, side by side, the pieces in the lines' order.
 
+A piece is made of lines that follow each other: as many as a format wants in one.
+
 Threads would not do: the encoders hold the interpreter's lock.
 """
 
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -16,22 +17,21 @@ from tempfile import TemporaryFile
 from types import FrameType
 from typing import Final, Never, Self
 
-from tracesvc.files.feed import LENGTH_BYTES, packed
-
-if sys.platform == "linux":
-    import fcntl
+from tracesvc.files.feed import FedLine
 
 MOST_HELPERS: Final = 2
-"""Whoever puts the pieces together keeps a third core busy."""
-LINES_A_HELPER: Final = 8
-"""Enough to go on while a row group is closed: 1.2 M records to Parquet in 1.48 s with 2, 1.32 s with 8."""
+PIECES_A_HELPER: Final = 2
+"""One in work and one to go on with."""
+MOST_PIECE_BYTES: Final = 16 << 20
+"""Lines of so many bytes are a piece, however few their records: plain ones are held until they are one."""
 TERMINATED: Final = 128 + signal.SIGTERM
-_PLACE_BYTES: Final = 1 << 32  # more than a length can say; the file is sparse
-_PIPE_BYTES: Final = 1 << 20
+_PLACE_BYTES: Final = 1 << 36  # more than a piece has; the file is sparse
+_LENGTH_BYTES: Final = 8
+_NO_MORE: Final = bytes(_LENGTH_BYTES)
 _MADE: Final = b"+"
 _FAILED: Final = b"-"
 
-Make = Callable[[bytes], bytes]
+Make = Callable[[Iterator[bytes]], bytes]
 
 
 class PieceNotMade(Exception):
@@ -58,23 +58,24 @@ class Team:
     def __exit__(self, *_: object) -> None:
         self._dismiss()
 
-    def pieces(self, make: Make, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """`make` of each line. Each helper has `LINES_A_HELPER` at most, as lines or as pieces.
+    def pieces(self, make: Make, lines: Iterable[FedLine], *, records: int = 0) -> Iterator[bytes]:
+        """`make` of so many lines each time that they have `records` records, or are large; of one at least.
 
-        Raises `PieceNotMade`.
+        Each helper has `PIECES_A_HELPER` at most, as lines or as pieces. Raises `PieceNotMade`.
         """
         source = iter(lines)
         ahead = list(islice(source, 2))
+        shares = _shares(chain(ahead, source), records)
         if not self._size or not ahead[1:]:
-            yield from map(make, chain(ahead, source))
+            yield from map(make, shares)
             return
         while len(self._helpers) < self._size:
             self._helpers.append(_Helper(make, self._helpers))
         turns, busy = cycle(self._helpers), deque[_Helper]()
-        for line in chain(ahead, source):
-            piece = busy.popleft().take() if len(busy) == self._size * LINES_A_HELPER else None
+        for share in shares:
+            piece = busy.popleft().take() if len(busy) == self._size * PIECES_A_HELPER else None
             helper = next(turns)
-            helper.give(line)
+            helper.give(share)
             busy.append(helper)
             if piece is not None:
                 yield piece
@@ -92,39 +93,56 @@ class Team:
         os._exit(TERMINATED)
 
 
+def _shares(lines: Iterator[FedLine], records: int) -> Iterator[Iterator[bytes]]:
+    """The lines of one piece after the other; each is to be used up before the next."""
+    for line in lines:
+        yield _share(line, lines, records)
+
+
+def _share(line: FedLine | None, lines: Iterator[FedLine], records: int) -> Iterator[bytes]:
+    missing, room = records, MOST_PIECE_BYTES
+    while line is not None:
+        yield line.payload
+        missing, room = missing - line.records, room - len(line.payload)
+        line = next(lines, None) if missing > 0 and room > 0 else None
+
+
 class _Helper:
     """A forked process that makes pieces until its pipe ends.
 
-    Pieces lie in a file in memory, of which the pipe tells the lengths: a helper never waits for a reader,
-    and whoever gives it a line waits for its work at most.
+    Lines and pieces lie in files in memory, of which pipes tell the lengths: neither side waits until the
+    other reads.
     """
 
     def __init__(self, make: Make, others: Iterable[_Helper]) -> None:
         its_lines, lines = os.pipe()
         lengths, its_lengths = os.pipe()
-        self._kept = _memory_file()
-        self._taken = 0
+        self._given, self._kept = _memory_file(), _memory_file()
+        self._shares = self._taken = 0
         self._pid = os.fork()
         if not self._pid:
             near = [lines, lengths, *chain.from_iterable(other.near() for other in others)]
-            _help(make, its_lines, its_lengths, self._kept, near)
+            _help(make, _given(its_lines, self._given), its_lengths, self._kept, near)
         os.close(its_lines)
         os.close(its_lengths)
-        _widen(lines)
-        self._lines = os.fdopen(lines, "wb")
+        self._lines = os.fdopen(lines, "wb", buffering=0)
         self._lengths = os.fdopen(lengths, "rb")
 
-    def give(self, line: bytes) -> None:
+    def give(self, share: Iterator[bytes]) -> None:
+        place = _place(self._shares)
+        self._shares += 1
         try:
-            self._lines.write(packed(line))
-            self._lines.write(line)
-            self._lines.flush()
+            for line in share:
+                _keep(self._given, line, place)
+                place += len(line)
+                self._lines.write(_length(line))
+            self._lines.write(_NO_MORE)
         except BrokenPipeError:
             raise PieceNotMade(_ENDED) from None
 
     def take(self) -> bytes:
-        told = self._lengths.read(1 + LENGTH_BYTES)
-        if len(told) != 1 + LENGTH_BYTES:
+        told = self._lengths.read(1 + _LENGTH_BYTES)
+        if len(told) != 1 + _LENGTH_BYTES:
             raise PieceNotMade(_ENDED)
         piece = os.pread(self._kept, int.from_bytes(told[1:], "big"), _place(self._taken))
         self._taken += 1
@@ -133,10 +151,10 @@ class _Helper:
         return piece
 
     def dismiss(self) -> None:
+        os.close(self._given)
         os.close(self._kept)
         self._lengths.close()
-        with suppress(BrokenPipeError):
-            self._lines.close()
+        self._lines.close()
         os.waitpid(self._pid, 0)
 
     def kill(self) -> None:
@@ -151,32 +169,53 @@ class _Helper:
 _ENDED: Final = "a process that helps to write the file ended"
 
 
-def _help(make: Make, lines: int, lengths: int, kept: int, near: Iterable[int]) -> Never:
+def _help(
+    make: Make, shares: Iterator[Iterator[bytes]], lengths: int, kept: int, near: Iterable[int]
+) -> Never:
     """A helper's life. Nothing of the process it comes from is flushed or closed at its end."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for descriptor in near:  # else a pipe would not end while any helper lives
             os.close(descriptor)
-        with open(lines, "rb") as source, open(lengths, "wb", buffering=0) as sink:
-            for number in count():
-                length = source.read(LENGTH_BYTES)
-                line = source.read(int.from_bytes(length, "big"))
-                if not length:
-                    break
+        with open(lengths, "wb", buffering=0) as sink:
+            for number, share in enumerate(shares):
                 try:
-                    verdict, piece = _MADE, make(line)
+                    verdict, piece = _MADE, make(share)
                 except Exception as error:  # noqa: BLE001 - told to whoever waits
                     verdict, piece = _FAILED, (str(error).strip() or repr(error)).encode()
                 _keep(kept, piece, _place(number))
-                sink.write(verdict + packed(piece))
+                sink.write(verdict + _length(piece))
     except BaseException:  # noqa: BLE001 - whoever waits for pieces has gone
         os._exit(1)
     os._exit(0)
 
 
+def _given(lines: int, kept: int) -> Iterator[Iterator[bytes]]:
+    """What a helper is given: the lines of each piece, as they come."""
+    with open(lines, "rb") as told:
+
+        def share(length: bytes, place: int) -> Iterator[bytes]:
+            while length and length != _NO_MORE:
+                line = os.pread(kept, int.from_bytes(length, "big"), place)
+                place += len(line)
+                yield line
+                length = told.read(_LENGTH_BYTES)
+
+        for number in count():
+            if not (length := told.read(_LENGTH_BYTES)):
+                return
+            lines_of_one = share(length, _place(number))
+            yield lines_of_one
+            deque(lines_of_one, maxlen=0)  # what a piece that could not be made has left
+
+
 def _place(number: int) -> int:
-    """Where a helper's nth piece begins: a piece's place is free again when it was taken."""
-    return number % LINES_A_HELPER * _PLACE_BYTES
+    """Where a helper's nth piece or its lines begin: the place is free again when the piece was taken."""
+    return number % PIECES_A_HELPER * _PLACE_BYTES
+
+
+def _length(data: bytes) -> bytes:
+    return len(data).to_bytes(_LENGTH_BYTES, "big")
 
 
 def _keep(kept: int, piece: bytes, place: int) -> None:
@@ -192,10 +231,3 @@ def _memory_file() -> int:
         return os.memfd_create("pieces")
     with TemporaryFile() as file:
         return os.dup(file.fileno())
-
-
-def _widen(pipe: int) -> None:
-    """Let a pipe take a whole line, where the system lets us; the default is 64 KiB."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Final, Self
 
-from tracesvc.files.feed import END_OF_DOMAIN, UNREAD, packed
+from tracesvc.files.feed import END_OF_DOMAIN, UNREAD, FedLine
 from tracesvc.files.order import FileOrder
 
 PART_BYTES: Final = 128 * 1024
@@ -57,9 +57,9 @@ class FileWriter:
         await writer._write(order.to_json() + b"\n")
         return writer
 
-    async def send(self, line: bytes) -> None:
-        """One `records` line, plain or as its zstd frame. Raises `FileNotWritten`."""
-        await self._write(packed(line), line)
+    async def send(self, line: bytes, records: int) -> None:
+        """One `records` line, plain or as its zstd frame, of so many records. Raises `FileNotWritten`."""
+        await self._write(FedLine(line, records).head(), line)
 
     async def end_domain(self) -> None:
         """No more lines of this domain."""

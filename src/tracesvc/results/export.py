@@ -20,6 +20,7 @@ from tracesvc.errors import ChunkMissing, InvalidParams
 from tracesvc.files.order import XLSX_MOST_RECORDS, FileDomain, FileFormat, FileOrder, file_part
 from tracesvc.files.tables import FileColumn
 from tracesvc.files.writer import FileWriter
+from tracesvc.line_bytes import count_of
 from tracesvc.results.coverage import count_containers
 from tracesvc.results.index import ChunkEntry, read_index
 from tracesvc.results.keys import JobKeys
@@ -178,8 +179,8 @@ async def _feed(
                 lines = _older_lines(redis, keys, catalogue, status, domain.name)
             else:
                 lines = _stored_lines(redis, keys, domain.name, export.chunks[domain.name])
-            async for line in lines:
-                await writer.send(line)
+            async for line, records in lines:
+                await writer.send(line, records)
             await writer.end_domain()
         writer.finish()
     except Exception:
@@ -189,15 +190,16 @@ async def _feed(
 
 async def _stored_lines(
     redis: Redis, keys: JobKeys, domain: str, entries: Sequence[ChunkEntry]
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[tuple[bytes, int]]:
     for start in range(0, len(entries), CHUNKS_A_READ):
-        for frame in await read_frames(redis, keys, domain, entries[start : start + CHUNKS_A_READ]):
-            yield frame
+        part = entries[start : start + CHUNKS_A_READ]
+        for entry, frame in zip(part, await read_frames(redis, keys, domain, part), strict=True):
+            yield frame, entry.count
 
 
 async def _older_lines(
     redis: Redis, keys: JobKeys, catalogue: Catalogue, status: JobStatus, domain: str
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[tuple[bytes, int]]:
     async for piece in legacy_stream(redis, keys, catalogue, status, [domain], None):
         if isinstance(piece, Records):
-            yield piece.plain
+            yield piece.plain, count_of(piece.plain)

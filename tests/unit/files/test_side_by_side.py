@@ -18,7 +18,7 @@ from tracesvc.files.order import FileDomain, FileOrder
 from tracesvc.files.side_by_side import helpers_here
 from tracesvc.files.tables import FileColumn
 from tracesvc.files.writer import FileNotWritten, FileWriter
-from tracesvc.line_bytes import records_line
+from tracesvc.line_bytes import count_of, records_line
 
 LINES = 40
 needs_helpers = pytest.mark.skipif(not helpers_here(), reason="one core: files are written without helpers")
@@ -57,7 +57,7 @@ def helpers() -> list[psutil.Process]:
 
 async def send(writer: FileWriter, lines: Iterable[bytes]) -> None:
     for payload in lines:
-        await writer.send(payload)
+        await writer.send(payload, count_of(payload))
     await writer.end_domain()
     writer.finish()
 
@@ -107,7 +107,7 @@ async def test_a_line_that_cannot_be_read_ends_the_file_with_its_reason() -> Non
 async def test_a_writer_that_is_killed_leaves_no_helper() -> None:
     writer = await FileWriter.start(order("csv"))
     for payload in map(line, range(4)):
-        await writer.send(payload)
+        await writer.send(payload, count_of(payload))
     await wait_until(lambda: len(helpers()) == helpers_here())
     left = helpers()
     await writer.kill()
@@ -118,7 +118,7 @@ async def test_a_writer_that_is_killed_leaves_no_helper() -> None:
 async def test_a_helper_that_dies_is_told() -> None:
     writer = await FileWriter.start(order("csv"))
     for payload in map(line, range(4)):
-        await writer.send(payload)
+        await writer.send(payload, count_of(payload))
     await wait_until(lambda: len(helpers()) == helpers_here())
     for helper in helpers():
         helper.kill()
