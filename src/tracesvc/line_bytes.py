@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 DATA_KEY: Final = b'"data":'
-_COUNT: Final = re.compile(rb'"count":(\d+),"data":')
+_COUNTED: Final = re.compile(rb'"count":(\d+),"data":')
 
 
 def records_line(domain: str, batch: int, offset: int, count: int, rows: bytes) -> bytes:
@@ -20,9 +20,14 @@ def rows_of(line: bytes) -> bytes:
     return line[line.index(DATA_KEY) + len(DATA_KEY) : line.rindex(b"}")]
 
 
+def counted(line: bytes) -> tuple[int, int] | None:
+    """How many records a line says it has, and where their list begins; None for one of another form."""
+    found = _COUNTED.search(line)
+    return None if found is None else (int(found[1]), found.end())
+
+
 def count_of(line: bytes) -> int:
-    """How many records a line says it has, of those that `records_line` wrote."""
-    found = _COUNT.search(line)
-    if found is None:
-        raise ValueError(f"not a records line: {line[:80]!r}")
-    return int(found[1])
+    """How many records a line has that `records_line` wrote."""
+    if (found := counted(line)) is None:
+        raise ValueError(f"not a line of ours: {line[:80]!r}")
+    return found[0]

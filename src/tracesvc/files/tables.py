@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 from arro3.core import DataType, Field, RecordBatch, Schema, list_flatten
 from arro3.io import read_json
+
+from tracesvc.line_bytes import counted
 
 if TYPE_CHECKING:
     from tracesvc.lines import ColumnInfo
@@ -58,6 +60,18 @@ def _type_of(column: FileColumn) -> DataType:
     return _TYPES[column.type]
 
 
+def _own_reader() -> Callable[[object, bytes, int, int], object | None] | None:
+    try:
+        from tracesvc.files._rows import read  # noqa: PLC0415 - it may be missing
+    except ImportError:  # there was no C compiler when this was installed
+        return None
+    return read
+
+
+OWN_READER: Final = _own_reader()
+"""What reads lines in our encoder's form, where it could be compiled."""
+
+
 def record_lines(rows: bytes) -> bytes:
     """A JSON array of records as one record a line.
 
@@ -77,7 +91,23 @@ def plain_records(rows: bytes) -> bytes:
 
 
 def record_batch(line: bytes, schema: Schema) -> RecordBatch:
-    """The records of a `records` line as one batch; columns that a record lacks are null.
+    """The records of a `records` line as one batch; columns that a record lacks are null."""
+    own = _own_records(line, schema)
+    return _any_records(line, schema) if own is None else own
+
+
+def _own_records(line: bytes, schema: Schema) -> RecordBatch | None:
+    """A line in our encoder's form, read by `_rows.c`: in a fifth of the time. None for any other."""
+    if OWN_READER is None or (found := counted(line)) is None:
+        return None
+    declared = schema.__arrow_c_schema__()
+    count, begin = found
+    columns = OWN_READER(declared, line, begin, count)
+    return None if columns is None else RecordBatch.from_arrow_pycapsule(declared, columns)
+
+
+def _any_records(line: bytes, schema: Schema) -> RecordBatch:
+    """A line of any form that JSON has, by arro3.
 
     The reader takes one record a line; to cut the line into such takes a fourth as long as to read them. So
     the line itself is read as one record with one list, whose items are the rows.

@@ -1,0 +1,3 @@
+# A capsule of an Arrow array with the rows whose list begins there; None for another form of line, also for
+# one that needs more memory than there is. `schema` is a capsule of an Arrow schema.
+def read(schema: object, line: bytes, begin: int, rows: int, /) -> object | None: ...
