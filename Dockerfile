@@ -6,7 +6,8 @@ RUN PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci
 COPY web ./
 RUN npm run build
 
-FROM python:3.11-slim AS build
+# Not slim: it has a C compiler, for the module that reads lines.
+FROM python:3.11 AS build
 WORKDIR /build
 COPY requirements.lock requirements-dev.lock ./
 RUN sed -n '/^uv==/,/# via/p' requirements-dev.lock > uv.lock \

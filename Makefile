@@ -79,7 +79,7 @@ docs: setup ## build the docs site into site/
 check: $(CHECKS) ## format, lint, types, import contracts, compose file, and what checks/ looks at
 check-format: setup
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $$(git ls-files "*.c")
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files "*.c" "*.h")
 check-lint: setup
 	$(BIN)/ruff check .
 check-types: setup
@@ -134,7 +134,7 @@ soak-chaos: setup
 fmt: setup ## format, repair what ruff can, write .env.example, docs/settings.md, docs/openapi.json and the page's types of it
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(git ls-files "*.c")
+	$(BIN)/clang-format -i $$(git ls-files "*.c" "*.h")
 	$(BIN)/python -m checks.settings_docs --write
 	$(BIN)/python -m checks.openapi --write
 	@if $(NODE_OK); then $(MAKE) --no-print-directory $(WEB_STAMP) && cd web && npm run --silent api; else $(NO_NODE); fi
@@ -151,7 +151,7 @@ clean: ## remove .venv, caches and build output
 	rm -rf $(VENV) build dist src/tracesvc/files/*.so web/node_modules src/tracesvc/web_dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): $(BIN)/uv requirements-dev.lock pyproject.toml src/tracesvc/files/_rows.c
+$(STAMP): $(BIN)/uv requirements-dev.lock pyproject.toml $(wildcard src/tracesvc/files/_*.[ch])
 	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements-dev.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

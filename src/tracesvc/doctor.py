@@ -17,6 +17,7 @@ from tracesvc.catalogue.filters import wanted_indexes
 from tracesvc.catalogue.stages import PATTERNS
 from tracesvc.connect import connect_redis, connect_results, open_keys, queue_limits
 from tracesvc.errors import TraceError
+from tracesvc.files.tables import OWN_READER
 from tracesvc.queue import JobQueue
 from tracesvc.redis_clients import each_node
 from tracesvc.results.eviction import eviction_warning
@@ -65,6 +66,7 @@ class Finding:
 
 async def examine(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Finding]:
     """Look at everything, one finding after the other; a failure ends only what depends on it."""
+    yield _lines()
     async for finding in _redis(settings):
         yield finding
     try:
@@ -77,6 +79,13 @@ async def examine(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Fin
             yield finding
     finally:
         await source.close()
+
+
+def _lines() -> Finding:
+    if OWN_READER is not None:
+        return Finding("lines", "ok", "read by the compiled module")
+    slow = "read without the compiled module: exports and analyses take longer, Parquet up to twice the time"
+    return Finding("lines", "warning", slow, "install a C compiler, then tracesvc again")
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

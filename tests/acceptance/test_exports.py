@@ -27,7 +27,10 @@ from tests.asking import ASYNC, EVENTS, question
 from tests.streams import ALL_DOMAINS, Trace, exact, held_job, path_of
 from tests.support import Plant, Stack, wait_until
 from tests.wire import raw_get
+from tracesvc.client import RawRecords, TraceClient
 from tracesvc.files.order import XLSX_MOST_RECORDS
+from tracesvc.files.tables import OWN_READER, FileColumn, arrow_schema
+from tracesvc.line_bytes import DATA_KEY
 
 BOM: Final = b"\xef\xbb\xbf"
 NAME: Final = re.compile(r"trace_([a-z0-9_-]+?)_\d{4}-\d\d-\d\d_\d{4}_[A-Za-z0-9]{8}\.(\w+)")
@@ -82,6 +85,28 @@ async def test_parquet_reads_back_equal_by_duckdb_polars_and_pandas(
     assert frame.astype(object).where(frame.notna(), None).to_numpy().tolist() == [
         list(row) for row in wanted
     ]
+
+
+@pytest.mark.skipif(
+    OWN_READER is None, reason="no C compiler when tracesvc was installed: arro3 reads all lines"
+)
+async def test_lines_of_a_job_are_read_by_the_module(api: httpx.AsyncClient, whole: Trace) -> None:
+    """Every line, whatever stands in its texts; else it is slower without notice."""
+    assert OWN_READER is not None
+    catalogue = (await api.get("/api/trace/catalogue")).json()["domains"]
+    left: list[bytes] = []
+    read = 0
+    async with TraceClient(str(api.base_url)) as client:
+        async for line in client.follow(whole.job_id).raw():
+            if isinstance(line, RawRecords):
+                declared = map(FileColumn.declared, catalogue[line.domain]["columns"])
+                schema = arrow_schema(list(declared)).__arrow_c_schema__()
+                begins = line.line.index(DATA_KEY) + len(DATA_KEY)
+                if OWN_READER(schema, line.line, begins, line.count) is None:
+                    left.append(line.line)
+                read += line.count
+    assert left == []
+    assert read == sum(len(domain.records) for domain in whole.seen.domains.values())
 
 
 async def test_types_are_the_declared_ones(api: httpx.AsyncClient, whole: Trace, tmp_path: Path) -> None:

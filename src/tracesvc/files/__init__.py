@@ -1,6 +1,7 @@
 """Records as files: CSV, NDJSON, Parquet, Arrow, Excel workbooks, and a zip of several.
 
     tables      the catalogue's types as Arrow's, rows of a `records` line as an Arrow batch
+    _rows, _values   such rows in our encoder's form, in C: the module that is there when it could be compiled
     order       what is to be written, as a person reads it and as a process is told
     formats     two parts a format: a piece of each line, and the pieces put together
     side_by_side   the forked processes that make the pieces
