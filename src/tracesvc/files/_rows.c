@@ -1,8 +1,9 @@
 /* The rows of a `records` line as Arrow columns: one pass over the bytes, no value looked at twice.
  *
- * It reads what our own encoder writes and nothing else: every column, in the schema's order, no spaces, no
- * exponents in numbers. Of any other line it says so (None), and whoever asked takes a
- * reader that knows all of JSON. So nothing here is ever lenient: a byte is what is expected, or we are out.
+ * It reads what our own encoder writes and nothing else: the same keys in each record, in the same order, all
+ * columns of the schema among them; no spaces, no exponents in numbers, no lists. Of any other line it says so
+ * (None), and whoever asked takes a reader that knows all of JSON. So nothing here is ever lenient: a byte is
+ * what is expected, or we are out.
  *
  * Schema and columns cross by the Arrow C data interface and its capsules:
  * https://arrow.apache.org/docs/format/CDataInterface.html
@@ -17,7 +18,7 @@
 
 #include "_values.h"
 
-enum { USUAL_TEXT_BYTES = 16 };
+enum { USUAL_TEXT_BYTES = 16, MOST_KEYS = 256 };
 
 struct ArrowSchema {
     const char *format, *name, *metadata;
@@ -35,20 +36,75 @@ struct ArrowArray {
     void *private_data;
 };
 
-static bool read_record(struct cursor *c, struct column *columns, int64_t width, int64_t row, int64_t rows) {
-    for (struct column *column = columns; column < columns + width; column++) {
-        if (!skip(c, column->key, column->key_bytes)) return false;
-        if (!(is_next(c, 'n') ? read_null(c, column, row, rows) : column->read(c, column, row))) return false;
-        if (column->read == read_text) ((int32_t *)column->values)[row + 1] = (int32_t)column->text_bytes;
+/* Of each key of a record, in the records' order: its bytes, `,"NAME":`, and its column, if anybody wants it. */
+struct slot {
+    const char *key;
+    size_t key_bytes;
+    struct column *column;
+};
+
+struct table {
+    int64_t rows, width, n_slots;
+    struct column *columns; /* as the schema has them, and a spare one */
+    struct slot slots[MOST_KEYS];
+};
+
+static bool read_value(struct cursor *c, struct table *table, struct column *column, int64_t row) {
+    if (!column) return read_past(c, table->columns + table->width);
+    if (!(is_next(c, 'n') ? read_null(c, column, row, table->rows) : column->read(c, column, row)))
+        return false;
+    if (column->read == read_text) ((int32_t *)column->values)[row + 1] = (int32_t)column->text_bytes;
+    return true;
+}
+
+/* The column of this name that is not taken yet. False: there was one, and it is. */
+static bool find_column(struct table *table, const char *name, size_t bytes, struct column **found) {
+    *found = NULL;
+    for (int64_t i = 0; i < table->width && !*found; i++) {
+        struct column *column = table->columns + i;
+        if (strlen(column->name) == bytes && memcmp(column->name, name, bytes) == 0) *found = column;
+    }
+    for (int64_t i = 0; *found && i < table->n_slots; i++)
+        if (table->slots[i].column == *found) return false;
+    return true;
+}
+
+/* The first record tells the keys and their order. All columns have to be among them. */
+static bool read_first(struct cursor *c, struct table *table) {
+    int64_t wanted = 0;
+    while (!is_next(c, '}')) {
+        if (table->n_slots == MOST_KEYS) return false;
+        struct slot *slot = table->slots + table->n_slots;
+        slot->key = c->at;
+        if (table->n_slots && !take(c, ',')) return false;
+        if (!take(c, '"')) return false;
+        const char *name = c->at, *to = memchr(name, '"', (size_t)(c->end - name));
+        if (!to || c->escape < to || !find_column(table, name, (size_t)(to - name), &slot->column))
+            return false;
+        c->at = to;
+        if (!skip(c, "\":", 2)) return false;
+        slot->key_bytes = (size_t)(c->at - slot->key);
+        if (!read_value(c, table, slot->column, 0)) return false;
+        table->n_slots++;
+        wanted += slot->column != NULL;
+    }
+    return wanted == table->width;
+}
+
+static bool read_next(struct cursor *c, struct table *table, int64_t row) {
+    for (int64_t i = 0; i < table->n_slots; i++) {
+        struct slot *slot = table->slots + i;
+        if (!skip(c, slot->key, slot->key_bytes) || !read_value(c, table, slot->column, row)) return false;
     }
     return true;
 }
 
-static bool read_rows(struct cursor *c, struct column *columns, int64_t width, int64_t rows) {
+static bool read_rows(struct cursor *c, struct table *table) {
     if (!take(c, '[')) return false;
-    for (int64_t row = 0; row < rows; row++) {
+    for (int64_t row = 0; row < table->rows; row++) {
         if (row && !take(c, ',')) return false;
-        if (!take(c, '{') || !read_record(c, columns, width, row, rows) || !take(c, '}')) return false;
+        if (!take(c, '{') || !(row ? read_next(c, table, row) : read_first(c, table)) || !take(c, '}'))
+            return false;
     }
     if (!skip(c, "]}", 2)) return false;
     return c->at == c->end || (take(c, '\n') && c->at == c->end);
@@ -64,14 +120,13 @@ static const struct kind {
 };
 
 static void free_column(struct column *column) {
-    free(column->key);
     free(column->valid);
     free(column->values);
     free(column->text);
 }
 
 /* False: a type that is not ours, or there is no memory. */
-static bool prepare(struct column *column, const struct ArrowSchema *field, bool first, int64_t rows) {
+static bool prepare(struct column *column, const struct ArrowSchema *field, int64_t rows) {
     const struct kind *kind = KINDS, *end = KINDS + sizeof KINDS / sizeof *KINDS;
     while (kind < end && strncmp(field->format, kind->format, strlen(kind->format)) != 0) kind++;
     if (kind == end || field->dictionary) return false;
@@ -80,15 +135,12 @@ static bool prepare(struct column *column, const struct ArrowSchema *field, bool
     if (decimal ? sscanf(field->format, "d:%d,%d%c", &column->precision, &column->scale, &rest) != 2
                 : strcmp(field->format, kind->format) != 0)
         return false;
-    size_t key_room = strlen(field->name) + sizeof ",\"\":";
     column->read = kind->read;
-    column->key = malloc(key_room);
+    column->name = field->name;
     column->values = calloc(((size_t)rows + 1) * kind->bits / 8 + 1, 1);
     if (kind->read == read_text)
         column->text = malloc(column->text_room = USUAL_TEXT_BYTES * ((size_t)rows + 1));
-    if (!column->key || !column->values || (kind->read == read_text && !column->text)) return false;
-    column->key_bytes = (size_t)snprintf(column->key, key_room, "%s\"%s\":", first ? "" : ",", field->name);
-    return true;
+    return column->values && (column->text || kind->read != read_text);
 }
 
 static void release_array(struct ArrowArray *array) {
@@ -142,14 +194,16 @@ static struct ArrowArray *read_line(const struct ArrowSchema *schema, const char
     struct ArrowArray *array = NULL;
     struct cursor c = begin(line, (size_t)bytes);
     if (rows < 0 || rows > bytes / 2) return NULL; /* a record has two bytes at least: {} */
-    int64_t width = schema->n_children;
-    struct column *columns = calloc((size_t)width + 1, sizeof *columns);
-    bool ready = columns && is_utf8((const unsigned char *)line, (const unsigned char *)line + bytes);
-    for (int64_t i = 0; ready && i < width; i++)
-        ready = prepare(columns + i, schema->children[i], i == 0, rows);
-    if (ready && read_rows(&c, columns, width, rows)) array = make_struct(columns, width, rows);
-    for (int64_t i = 0; columns && i < width; i++) free_column(columns + i);
-    free(columns);
+    struct table table = {.rows = rows, .width = schema->n_children};
+    table.columns = calloc((size_t)table.width + 1, sizeof *table.columns);
+    struct column *spare = table.columns ? table.columns + table.width : NULL;
+    bool ready = spare && (spare->text = malloc(spare->text_room = USUAL_TEXT_BYTES)) != NULL;
+    ready = ready && is_utf8((const unsigned char *)line, (const unsigned char *)line + bytes);
+    for (int64_t i = 0; ready && i < table.width; i++)
+        ready = prepare(table.columns + i, schema->children[i], rows);
+    if (ready && read_rows(&c, &table)) array = make_struct(table.columns, table.width, rows);
+    for (int64_t i = 0; table.columns && i <= table.width; i++) free_column(table.columns + i);
+    free(table.columns);
     return array;
 }
 

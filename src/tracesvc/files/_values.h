@@ -41,9 +41,8 @@ typedef bool (*reader)(struct cursor *, struct column *, int64_t row);
 
 struct column {
     reader read;
+    const char *name;
     int precision, scale; /* of decimals */
-    char *key;            /* what stands before each value: `,"NAME":` */
-    size_t key_bytes;
     int64_t nulls;
     uint8_t *valid; /* a bit a row; NULL while no value is null */
     void *values;   /* the values; of texts where each one ends */
@@ -59,6 +58,9 @@ bool read_decimal(struct cursor *c, struct column *column, int64_t row);
 bool read_boolean(struct cursor *c, struct column *column, int64_t row);
 bool read_timestamp(struct cursor *c, struct column *column, int64_t row);
 bool read_null(struct cursor *c, struct column *column, int64_t row, int64_t rows);
+
+/* One value that nobody wants; no list and no object. `spare` is a column of texts that nobody reads. */
+bool read_past(struct cursor *c, struct column *spare);
 
 /* Whether all is UTF-8 (RFC 3629, section 4), which readers of Arrow rely on. */
 bool is_utf8(const unsigned char *at, const unsigned char *end);
