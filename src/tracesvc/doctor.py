@@ -84,7 +84,7 @@ async def examine(settings: Settings, catalogue: Catalogue) -> AsyncIterator[Fin
 def _lines() -> Finding:
     if OWN_READER is not None:
         return Finding("lines", "ok", "read by the compiled module")
-    slow = "read without the compiled module: exports and analyses take longer, Parquet up to twice the time"
+    slow = "read without the compiled module: exports and analyses take longer, Parquet nearly twice the time"
     return Finding("lines", "warning", slow, "install a C compiler, then tracesvc again")
 
 
