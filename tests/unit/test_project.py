@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from importlib.metadata import version
@@ -17,6 +19,7 @@ import uv
 import tracesvc
 from checks import compose, links, places, settings_docs, sizes
 from checks.__main__ import CHECKS
+from tracesvc.files import tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,3 +141,10 @@ def test_a_wheel_carries_every_file_of_the_package(tmp_path: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert expected <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_module_that_reads_lines_is_there_where_it_can_be_built() -> None:
+    """A setup that cannot build it goes on without; one that could must not have."""
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which("cc") and headers.exists():
+        assert tables.OWN_READER is not None, "there is a C compiler now: `make clean setup`"
