@@ -18,7 +18,7 @@
 
 #include "_values.h"
 
-enum { USUAL_TEXT_BYTES = 16, MOST_KEYS = 256 };
+enum { USUAL_TEXT_BYTES = 16, MOST_KEYS = 256, MOST_ROWS = 1 << 24 };
 
 struct ArrowSchema {
     const char *format, *name, *metadata;
@@ -193,7 +193,7 @@ static struct ArrowArray *read_line(const struct ArrowSchema *schema, const char
                                     int64_t rows) {
     struct ArrowArray *array = NULL;
     struct cursor c = begin(line, (size_t)bytes);
-    if (rows < 0 || rows > bytes / 2) return NULL; /* a record has two bytes at least: {} */
+    if (rows < 0 || rows > bytes / 2 || rows > MOST_ROWS) return NULL; /* a record has two bytes at least */
     struct table table = {.rows = rows, .width = schema->n_children};
     table.columns = calloc((size_t)table.width + 1, sizeof *table.columns);
     struct column *spare = table.columns ? table.columns + table.width : NULL;
