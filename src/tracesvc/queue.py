@@ -98,14 +98,19 @@ class JobQueue:
     async def waiting(self) -> tuple[int, float]:
         """How many messages no worker has taken yet, and for how many seconds the first has waited.
 
-        arq leaves a message in its queue until the job is done; one that was taken has a key beside it.
+        arq leaves a message in its queue until the job is done; one that was taken has a key beside it. Both
+        go at once, so that a message without a key that has left the queue meanwhile is done.
         """
         queued = await self._redis.zrange(self._limits.queue, 0, -1, withscores=True)
         async with self._redis.pipeline(transaction=False) as pipe:
             for message, _ in queued:
                 pipe.exists(in_progress_key_prefix + message.decode())
-            taken = await pipe.execute()
-        since = [at / 1000 for (_, at), is_taken in zip(queued, taken, strict=True) if not is_taken]
+                pipe.zscore(self._limits.queue, message)
+            found = await pipe.execute()
+        taken, still = found[::2], found[1::2]
+        since = [
+            at / 1000 for is_taken, at in zip(taken, still, strict=True) if not is_taken and at is not None
+        ]
         return len(since), max(0.0, time.time() - since[0]) if since else 0.0
 
     async def active_jobs(self) -> int:

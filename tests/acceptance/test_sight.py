@@ -13,12 +13,17 @@ from typing import Any
 
 import httpx
 import pytest
+import redis.asyncio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.asking import ended, submit
 from tests.streams import held_job
 from tests.support import Plant, Stack, child_env, free_port, wait_until
+from tracesvc.connect import queue_limits
+from tracesvc.queue import JobQueue
+from tracesvc.results.keys import Keys
+from tracesvc.settings import Settings
 
 
 class Collector:
@@ -107,6 +112,18 @@ async def test_the_api_counts_requests_by_route_and_refusals_by_code(
     assert found["tracesvc_workers",] == 1
     assert found["tracesvc_queue_waiting",] == 0
     assert job_id not in text
+
+
+async def test_a_job_that_ends_while_it_is_counted_does_not_wait(
+    store: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = JobQueue(store, store, Keys("test"), queue_limits(Settings()))
+
+    async def zrange(*_args: object, **_options: object) -> list[tuple[bytes, float]]:
+        return [(b"ended-since", 1000.0)]
+
+    monkeypatch.setattr(store, "zrange", zrange)
+    assert await queue.waiting() == (0, 0.0)
 
 
 async def test_a_job_that_runs_does_not_wait_any_more(
