@@ -57,21 +57,16 @@ static bool read_value(struct cursor *c, struct table *table, struct column *col
     return true;
 }
 
-/* The column of this name that is not taken yet. False: there was one, and it is. */
-static bool find_column(struct table *table, const char *name, size_t bytes, struct column **found) {
-    *found = NULL;
-    for (int64_t i = 0; i < table->width && !*found; i++) {
-        struct column *column = table->columns + i;
-        if (strlen(column->name) == bytes && memcmp(column->name, name, bytes) == 0) *found = column;
-    }
-    for (int64_t i = 0; *found && i < table->n_slots; i++)
-        if (table->slots[i].column == *found) return false;
-    return true;
+/* NULL where the schema has no column of this name. */
+static struct column *find_column(const struct table *table, const char *name, size_t bytes) {
+    for (struct column *column = table->columns; column < table->columns + table->width; column++)
+        if (strlen(column->name) == bytes && memcmp(column->name, name, bytes) == 0) return column;
+    return NULL;
 }
 
-/* The first record tells the keys and their order. All columns have to be among them. */
+/* The first record tells the keys and their order: every column once, and others. */
 static bool read_first(struct cursor *c, struct table *table) {
-    int64_t wanted = 0;
+    int64_t found = 0;
     while (!is_next(c, '}')) {
         if (table->n_slots == MOST_KEYS) return false;
         struct slot *slot = table->slots + table->n_slots;
@@ -79,16 +74,20 @@ static bool read_first(struct cursor *c, struct table *table) {
         if (table->n_slots && !take(c, ',')) return false;
         if (!take(c, '"')) return false;
         const char *name = c->at, *to = memchr(name, '"', (size_t)(c->end - name));
-        if (!to || c->escape < to || !find_column(table, name, (size_t)(to - name), &slot->column))
-            return false;
+        if (!to || c->escape < to) return false;
+        struct column *column = slot->column = find_column(table, name, (size_t)(to - name));
+        if (column && column->found) return false;
+        if (column) {
+            column->found = true;
+            found++;
+        }
         c->at = to;
         if (!skip(c, "\":", 2)) return false;
         slot->key_bytes = (size_t)(c->at - slot->key);
-        if (!read_value(c, table, slot->column, 0)) return false;
+        if (!read_value(c, table, column, 0)) return false;
         table->n_slots++;
-        wanted += slot->column != NULL;
     }
-    return wanted == table->width;
+    return found == table->width;
 }
 
 static bool read_next(struct cursor *c, struct table *table, int64_t row) {

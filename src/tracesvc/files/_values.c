@@ -84,7 +84,7 @@ static bool read_escaped(struct cursor *c, struct column *column) {
 }
 
 bool read_text(struct cursor *c, struct column *column, int64_t row) {
-    (void)row; /* where it ends is written for nulls, too: see read_record */
+    (void)row; /* where it ends is written for nulls, too: see read_value */
     if (!take(c, '"')) return false;
     const char *to = memchr(c->at, '"', (size_t)(c->end - c->at));
     if (!to) return false;

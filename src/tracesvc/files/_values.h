@@ -42,6 +42,7 @@ typedef bool (*reader)(struct cursor *, struct column *, int64_t row);
 struct column {
     reader read;
     const char *name;
+    bool found;           /* among the first record's keys */
     int precision, scale; /* of decimals */
     int64_t nulls;
     uint8_t *valid; /* a bit a row; NULL while no value is null */

@@ -47,18 +47,15 @@ def record(number: int) -> dict[str, Any]:
     }
 
 
-def written(
-    counts: Sequence[int], helpers: int = helpers_here(), columns: Sequence[FileColumn] = COLUMNS
-) -> bytes:
+def written(counts: Sequence[int], helpers: int = helpers_here()) -> bytes:
     """A Parquet file of lines with so many records."""
-    names = [column.name for column in columns]
     lines: list[FedLine] = []
     number = 0
     for count in counts:
-        rows = [{name: record(number + row)[name] for name in names} for row in range(count)]
+        rows = [record(number + row) for row in range(count)]
         lines.append(FedLine(records_line("d", len(lines), number, count, orjson.dumps(rows)), count))
         number += count
-    domain = FileDomain(name="d", columns=list(columns), facts={"tracesvc.records": str(number)})
+    domain = FileDomain(name="d", columns=COLUMNS, facts={"tracesvc.records": str(number)})
     sink = io.BytesIO()
     with Team(helpers) as team:
         write_domain(sink, FileOrder(format="parquet", stem="x", domains=[domain]), domain, lines, team)
